@@ -1,0 +1,45 @@
+//! Limits and times of a session: each with its unit, its default and the reason for it.
+
+use std::time::Duration;
+
+/// How a session behaves. Every field has a default that suits a desktop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The port that peers can reach us at, told to trackers. `None`: we can't be reached.
+    pub listen_port: Option<u16>,
+    /// Connections at once, in all torrents.
+    ///
+    /// 200 fill any line; more cost memory and the tracker's goodwill.
+    pub peers_max: usize,
+    /// Connections at once that are being made, or have not shown a handshake yet.
+    ///
+    /// Enough to find peers fast, few enough for a home router's table.
+    pub half_open_max: usize,
+    /// Bytes of blocks held in memory, asked for or on their way to disk or to a peer, in all.
+    pub buffer_len_max: usize,
+    /// Requests kept outstanding at one peer at most.
+    ///
+    /// 500 is the queue that most clients keep; what is beyond it they drop.
+    pub requests_max: usize,
+    /// Peers unchoked at once in one torrent, the optimistic one among them.
+    pub upload_slots: usize,
+    /// How often a torrent's progress is told as an event; `None`: never.
+    pub progress_interval: Option<Duration>,
+    /// Whether to record the session's inputs as [`Job::Record`](crate::Job::Record).
+    pub record: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen_port: None,
+            peers_max: 200,
+            half_open_max: 50,
+            buffer_len_max: 64 * 1024 * 1024,
+            requests_max: 500,
+            upload_slots: 8,
+            progress_interval: None,
+            record: false,
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Blocking work that the core asks for, and what came of it.
+//!
+//! A runtime hands every [`Job`] to a worker and feeds the [`JobDone`] back; it need not know what
+//! any of them mean. [`verify`] is here so that every worker hashes by the same rule.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::bitfield::Bitfield;
+use crate::block::Block;
+use crate::key::{PeerKey, TorrentKey};
+use crate::metainfo::Digest;
+use crate::piece::{BlockRef, PieceIndex};
+use crate::storage::Storage;
+
+/// What to believe of data that is there before the torrent starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Check {
+    /// Trust the resume file where sizes and times agree, hash the rest.
+    #[default]
+    Auto,
+    /// Hash everything.
+    Full,
+    /// Trust the resume file; without one, trust that files of the right length are right.
+    Trust,
+}
+
+/// What a torrent is added for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// To get the data: files are made, the folder is locked for us alone.
+    Download,
+    /// To serve what is there: nothing is written but the resume file, where that can be.
+    Serve,
+}
+
+/// Work that may block: disk, hashing, HTTP, name resolution.
+#[derive(Debug, Hash)]
+pub enum Job {
+    /// Lock the download, read its resume file, see what is there, make folders and empty files.
+    Open {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// What to believe.
+        check: Check,
+        /// Whether anything will be written.
+        purpose: Purpose,
+    },
+    /// Hash pieces that are on disk.
+    Check {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// In rising order, at least one.
+        pieces: Vec<PieceIndex>,
+    },
+    /// Verify a piece and, if it is right, write it.
+    Store {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// Which piece.
+        piece: PieceIndex,
+        /// All of its blocks, in order.
+        blocks: Vec<Block>,
+        /// Whether to report each block's digest even if the piece is right.
+        digest_blocks: bool,
+    },
+    /// Read a range of a piece that we have, for a peer.
+    Read {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// For whom.
+        peer: PeerKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// What to read: one block, or a run of them.
+        range: BlockRef,
+    },
+    /// Sync what was written, then claim `have` in the resume file.
+    Save {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// The pieces to claim: verified and written before this job was asked for.
+        have: Bitfield,
+        /// Whether nothing will be written after this: the files are closed and the lock let go.
+        close: bool,
+    },
+    /// GET an announce URL.
+    Announce {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its tracker tiers asked.
+        tier: usize,
+        /// The whole URL.
+        url: String,
+    },
+    /// Look up the addresses of a host that the user named as a peer.
+    Resolve {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The host.
+        host: String,
+        /// The port to put into every address.
+        port: u16,
+    },
+    /// Write a part of the session's recording.
+    Record {
+        /// Where in the recording it belongs.
+        offset: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What came of a [`Job`]; it repeats what names it.
+#[derive(Debug)]
+pub enum JobDone {
+    /// Of [`Job::Open`].
+    Opened {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What is there.
+        result: Result<Opened, DiskError>,
+    },
+    /// Of [`Job::Check`].
+    Checked {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The pieces hashed.
+        pieces: Vec<PieceIndex>,
+        /// For each of them, whether it is right. A missing file means no.
+        result: Result<Vec<bool>, DiskError>,
+    },
+    /// Of [`Job::Store`].
+    Stored {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece.
+        piece: PieceIndex,
+        /// The blocks, so that their memory serves again.
+        blocks: Vec<Block>,
+        /// With `digest_blocks` the digest of each block, else nothing.
+        result: Result<Vec<BlockDigest>, StoreError>,
+    },
+    /// Of [`Job::Read`].
+    Read {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// For whom.
+        peer: PeerKey,
+        /// What was asked for.
+        range: BlockRef,
+        /// Exactly its bytes.
+        result: Result<Block, DiskError>,
+    },
+    /// Of [`Job::Save`].
+    Saved {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Whether the claim is on disk.
+        result: Result<(), DiskError>,
+    },
+    /// Of [`Job::Announce`].
+    Announced {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its tracker tiers asked.
+        tier: usize,
+        /// The answer's body.
+        result: Result<Vec<u8>, FetchError>,
+    },
+    /// Of [`Job::Resolve`].
+    Resolved {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The host.
+        host: String,
+        /// Its addresses, with the port; or the system's words.
+        result: Result<Vec<SocketAddr>, String>,
+    },
+    /// Of [`Job::Record`].
+    Recorded {
+        /// Whether it is written.
+        result: Result<(), DiskError>,
+    },
+}
+
+/// What [`Job::Open`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Opened {
+    /// Pieces to trust without a look.
+    pub have: Bitfield,
+    /// Further pieces whose bytes may be there: to be hashed before use.
+    pub unsure: Bitfield,
+    /// Whether the data there is known to be ours: it has our resume file.
+    pub ours: bool,
+}
+
+/// SHA-1 of one block: tells which block of a bad piece was at fault.
+pub type BlockDigest = [u8; 20];
+
+/// Why a piece was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StoreError {
+    /// Its hash is not the torrent's; nothing was written. With the digest of each block.
+    Mismatch(Vec<BlockDigest>),
+    /// It could not be written.
+    Disk(DiskError),
+}
+
+/// What kind of disk trouble: each is told to the user differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DiskErrorKind {
+    /// No space, or over quota.
+    Full,
+    /// No permission, or a read-only file system.
+    Denied,
+    /// Something that must be there is not.
+    NotFound,
+    /// Another process holds this download.
+    Locked,
+    /// Something else is there that would be lost.
+    WouldOverwrite,
+    /// The path leads through a symbolic link, or a folder is where a file must be.
+    Unsafe,
+    /// Anything else.
+    Other,
+}
+
+/// Disk trouble, with the file it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DiskError {
+    /// What kind.
+    pub kind: DiskErrorKind,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The system's words, or ours.
+    pub why: String,
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.why)
+    }
+}
+
+impl std::error::Error for DiskError {}
+
+/// Why a GET brought no body.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FetchError {
+    /// The server answered with this HTTP status.
+    Status(u16),
+    /// The answer passed the limit of this many bytes.
+    TooLong(u64),
+    /// It took longer than allowed.
+    Timeout,
+    /// A redirect that is not followed: too many, another scheme, or from a public to a private host.
+    Redirect(String),
+    /// The URL can't be used.
+    Url(String),
+    /// No connection, no TLS, or another failure, in the system's words.
+    Failed(String),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "HTTP status {status}"),
+            Self::TooLong(max) => write!(f, "answer of over {max} bytes"),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Redirect(why) => write!(f, "redirect not followed: {why}"),
+            Self::Url(why) => write!(f, "bad URL: {why}"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// Whether `blocks`, in order, are the piece with this digest.
+///
+/// Portable; a worker with a faster SHA-1 may use that instead, with the same answers.
+#[must_use]
+pub fn verify(blocks: &[Block], digest: Digest) -> bool {
+    let Digest::Sha1(want) = digest;
+    let mut sha1 = sha1_smol::Sha1::new();
+    blocks.iter().for_each(|block| sha1.update(block.as_slice()));
+    sha1.digest().bytes() == want
+}
+
+/// The digest by which one block is told from another.
+#[must_use]
+pub fn block_digest(block: &Block) -> BlockDigest {
+    sha1_smol::Sha1::from(block.as_slice()).digest().bytes()
+}

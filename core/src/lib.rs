@@ -1,0 +1,36 @@
+//! BitTorrent as a pure state machine: bytes, events and the time in, actions out.
+
+pub mod bitfield;
+pub mod block;
+mod config;
+mod id;
+mod input;
+mod job;
+pub mod key;
+pub mod metainfo;
+mod output;
+pub mod peer;
+pub mod picker;
+pub mod piece;
+pub mod rate;
+pub mod rng;
+mod session;
+mod storage;
+mod time;
+pub mod timer;
+pub mod torrent;
+pub mod tracker;
+pub mod wire;
+
+pub use config::Config;
+pub use id::{InfoHash, InfoHashError, PeerId};
+pub use input::{CloseCause, Input};
+pub use job::{
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Opened, Purpose, StoreError,
+    block_digest, verify,
+};
+pub use key::{PeerKey, TorrentKey};
+pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
+pub use session::{AddTorrent, AddTorrentError, Session, Unsent};
+pub use storage::Storage;
+pub use time::Instant;

@@ -1,0 +1,1 @@
+//! Names from a torrent, made safe by one rule for all systems.

@@ -1,0 +1,261 @@
+//! What to do next: what the session asks of a runtime, and what it has to tell.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::job::{DiskError, Job};
+use crate::key::{PeerKey, TorrentKey};
+use crate::peer::PeerError;
+
+/// Something to be done outside.
+#[derive(Debug, Hash)]
+pub enum Output {
+    /// Connect to a peer; answer with `Connected` or `Closed`.
+    Connect {
+        /// The connection's key.
+        peer: PeerKey,
+        /// Where to.
+        addr: SocketAddr,
+    },
+    /// [`Session::unsent`](crate::Session::unsent) of this peer is no longer empty.
+    Send {
+        /// Whose.
+        peer: PeerKey,
+    },
+    /// [`Session::wants_read`](crate::Session::wants_read) of this peer is true again.
+    Resume {
+        /// Whose.
+        peer: PeerKey,
+    },
+    /// Close the connection. Its key is already forgotten; no `Closed` need follow.
+    Close {
+        /// Which.
+        peer: PeerKey,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Send a datagram from the session's one UDP socket.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// Do this on a worker and bring back the [`JobDone`](crate::JobDone).
+    Job(Job),
+    /// Something a user may want to see.
+    Event(Event),
+}
+
+/// Why we closed a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The peer broke the protocol.
+    Violation(PeerError),
+    /// It was found to send bad data.
+    Banned,
+    /// It is ourselves.
+    Ourselves,
+    /// Another connection to the same peer is open.
+    Duplicate,
+    /// It asks for a torrent that is not here.
+    UnknownTorrent,
+    /// Neither side has anything the other wants.
+    Redundant,
+    /// It did not connect, shake hands or say anything in time.
+    Timeout,
+    /// Its place is needed for another.
+    Crowded,
+    /// The torrent was removed, has failed, or the session is shutting down.
+    TorrentGone,
+}
+
+/// Why a torrent stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TorrentError {
+    /// The disk failed it.
+    Disk(DiskError),
+}
+
+impl fmt::Display for TorrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TorrentError {}
+
+/// Something a user may want to see. Decisions of the core never depend on whether anyone looks.
+#[derive(Debug, Hash)]
+pub enum Event {
+    /// Data that was there is being hashed.
+    Checking {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Pieces hashed so far.
+        done: u32,
+        /// Pieces to hash.
+        total: u32,
+        /// Pieces hashed so far that are not right.
+        bad: u32,
+    },
+    /// The check is over and the torrent is at work.
+    Started {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Pieces that are there.
+        have: u32,
+    },
+    /// How a torrent is doing, every [`Config::progress_interval`](crate::Config::progress_interval).
+    Progress {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The figures.
+        progress: Box<Progress>,
+    },
+    /// A file is complete and verified.
+    FileDone {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which file, counted in [`Layout::files`](crate::metainfo::Layout::files).
+        file: usize,
+    },
+    /// Every piece is verified, written and claimed in the resume file.
+    Complete {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The figures at the end.
+        progress: Box<Progress>,
+    },
+    /// A tracker answered or failed.
+    Tracker {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The tracker's announce URL as the torrent has it.
+        url: String,
+        /// How it went.
+        result: Result<TrackerReport, String>,
+        /// When it is asked again.
+        next: Option<Duration>,
+    },
+    /// A peer shook hands.
+    PeerConnected {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which connection.
+        peer: PeerKey,
+        /// Its address.
+        addr: SocketAddr,
+    },
+    /// A connection has ended.
+    PeerClosed {
+        /// Its torrent, if that was known.
+        torrent: Option<TorrentKey>,
+        /// Which connection.
+        peer: PeerKey,
+        /// Its address.
+        addr: SocketAddr,
+        /// Why we closed it; `None` if the peer or the network did.
+        reason: Option<CloseReason>,
+    },
+    /// A piece failed its hash and will be fetched again.
+    PieceFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which piece, by number.
+        piece: u32,
+    },
+    /// A peer was found to send bad data and will not be talked to again.
+    PeerBanned {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its address.
+        addr: SocketAddr,
+    },
+    /// A host named as a peer could not be resolved.
+    ResolveFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// The host.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// The torrent can't go on. Others do.
+    Stopped {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Why.
+        error: TorrentError,
+    },
+    /// The resume file could not be written; the download goes on and would be hashed again.
+    SaveFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Why.
+        error: DiskError,
+    },
+    /// The recording could not be written and ends here.
+    RecordFailed {
+        /// Why.
+        error: DiskError,
+    },
+}
+
+/// What a tracker said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TrackerReport {
+    /// How many peers it named.
+    pub peer_count: usize,
+    /// Its `warning message`, as it came.
+    pub warning: Option<String>,
+}
+
+/// What a torrent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Data that was there is being hashed.
+    Checking,
+    /// Pieces are missing and wanted.
+    Leeching,
+    /// What is there is served.
+    Seeding,
+    /// It failed.
+    Stopped,
+}
+
+/// A torrent's figures at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// What it is doing.
+    pub state: State,
+    /// Verified bytes.
+    pub done_len: u64,
+    /// Bytes wanted in all.
+    pub wanted_len: u64,
+    /// Pieces verified and written.
+    pub have_count: u32,
+    /// Pieces in all.
+    pub piece_count: u32,
+    /// Payload bytes received, good or bad, since the session began.
+    pub downloaded_len: u64,
+    /// Payload bytes sent since the session began.
+    pub uploaded_len: u64,
+    /// Payload bytes that served nothing: twice, unasked for, or of a bad piece.
+    pub wasted_len: u64,
+    /// Payload bytes per second received.
+    pub down_rate: u64,
+    /// Payload bytes per second sent.
+    pub up_rate: u64,
+    /// Peers that have shaken hands.
+    pub peer_count: usize,
+    /// Those of them that have everything.
+    pub seed_count: usize,
+    /// Those of them that let us request.
+    pub unchoked_count: usize,
+    /// Addresses known.
+    pub candidate_count: usize,
+}

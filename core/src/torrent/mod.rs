@@ -1,0 +1,1 @@
+//! One torrent: its phases, its peers, its pieces.
