@@ -1,7 +1,5 @@
 //! What happened outside: what a runtime tells the session.
 
-use std::net::SocketAddr;
-
 use crate::job::JobDone;
 use crate::key::PeerKey;
 
@@ -26,13 +24,6 @@ pub enum Input<'a> {
         peer: PeerKey,
         /// Why.
         cause: CloseCause,
-    },
-    /// A datagram came. (Nothing listens for any yet.)
-    Datagram {
-        /// From whom.
-        from: SocketAddr,
-        /// All of it.
-        bytes: &'a [u8],
     },
     /// A job has ended.
     Done(JobDone),

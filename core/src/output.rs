@@ -35,13 +35,6 @@ pub enum Output {
         /// Why.
         reason: CloseReason,
     },
-    /// Send a datagram from the session's one UDP socket.
-    Datagram {
-        /// Where to.
-        to: SocketAddr,
-        /// All of it.
-        bytes: Vec<u8>,
-    },
     /// Do this on a worker and bring back the [`JobDone`](crate::JobDone).
     Job(Job),
     /// Something a user may want to see.
