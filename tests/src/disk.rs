@@ -129,6 +129,11 @@ impl Disk {
         &self.recording
     }
 
+    /// A job that was to open or close the data has failed outside: the data is not open.
+    pub fn give_up(&mut self, torrent: InfoHash) {
+        self.place(torrent).phase = Phase::Closed;
+    }
+
     /// The machine loses power: what was written and not synced is there or not, by chance.
     pub fn crash(&mut self) {
         for place in self.places.values_mut() {

@@ -3,9 +3,11 @@
 //! Nothing here is published. Tests and fuzz targets call the same functions, so a crash found by
 //! one is replayed by the other.
 
+pub mod check;
 pub mod disk;
 pub mod host;
 pub mod link;
+pub mod ops;
 pub mod puppet;
 pub mod sample;
 pub mod sim;

@@ -94,6 +94,12 @@ impl Default for Ear {
 }
 
 impl Ear {
+    /// An ear for a stream whose handshake has passed.
+    #[must_use]
+    pub fn behind_handshake() -> Self {
+        Self { stage: Stage::Len, ..Self::default() }
+    }
+
     /// Hears the next bytes of the stream.
     pub fn hear(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Heard)) {
         while !bytes.is_empty() {
