@@ -1,5 +1,6 @@
 //! BitTorrent as a pure state machine: bytes, events and the time in, actions out.
 
+pub mod bencode;
 pub mod bitfield;
 pub mod block;
 mod config;
