@@ -11,6 +11,7 @@ pub mod key;
 pub mod metainfo;
 mod output;
 pub mod peer;
+mod percent;
 pub mod picker;
 pub mod piece;
 pub mod rate;

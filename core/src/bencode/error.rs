@@ -41,7 +41,7 @@ pub enum BencodeErrorKind {
 impl fmt::Display for BencodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            BencodeErrorKind::Truncated => "the file ends within a value",
+            BencodeErrorKind::Truncated => "the bytes end within a value",
             BencodeErrorKind::Unexpected => "no bencoded value starts like this",
             BencodeErrorKind::Integer => "malformed integer, or one over 64 bits",
             BencodeErrorKind::Length => "malformed string length",

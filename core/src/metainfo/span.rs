@@ -59,10 +59,10 @@ mod tests {
     fn other_shapes_are_refused_with_the_place() {
         for (raw, why) in [
             (&b"<html>"[..], "byte 0: no bencoded value starts like this"),
-            (b"", "byte 0: the file ends within a value"),
+            (b"", "byte 0: the bytes end within a value"),
             (b"i1e", "byte 0: a dictionary is needed here"),
             (b"de", "info is missing"),
-            (b"d4:infole", "byte 9: the file ends within a value"),
+            (b"d4:infole", "byte 9: the bytes end within a value"),
             (b"d4:infolee", "byte 7: a dictionary is needed here"),
             (b"d4:infodee\nx", "byte 11: more bytes behind the end"),
             (b"d4:infode4:infodee", "byte 11: a dictionary has this key twice"),
