@@ -18,6 +18,7 @@ pub mod rate;
 pub mod rng;
 mod session;
 mod storage;
+pub mod text;
 mod time;
 pub mod timer;
 pub mod torrent;
