@@ -8,6 +8,7 @@ mod id;
 mod input;
 mod job;
 pub mod key;
+pub mod magnet;
 pub mod metainfo;
 mod output;
 pub mod peer;
