@@ -14,6 +14,7 @@ mod unique;
 pub use create::{Content, Create, auto_piece_len};
 pub use error::{MetainfoError, Place};
 pub use layout::{File, Layout, Span};
+pub(crate) use tiers::{TRACKER_COUNT_MAX, WEB_SEED_COUNT_MAX, tracker_url, web_seed_url};
 
 use std::fmt;
 use std::ops::Range;

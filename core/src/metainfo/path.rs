@@ -14,6 +14,8 @@
 //! An empty component is left out; a path of nothing else is `_`, an empty name the info-hash.
 //! Two files with one path, and a file where a folder is needed, are for `unique.rs`.
 
+use crate::text::is_bidi;
+
 /// The longest component in bytes: what ext4, NTFS and APFS take.
 const COMPONENT_LEN_MAX: usize = 255;
 
@@ -49,8 +51,7 @@ fn is_usable(c: char) -> bool {
     match c {
         '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*' | char::REPLACEMENT_CHARACTER => false,
         // Marks that turn the writing direction make `exe.txt` of `txt.exe` on the screen.
-        '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => false,
-        _ => !c.is_control(),
+        _ => !c.is_control() && !is_bidi(c),
     }
 }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use crate::bencode::{Dict, Value};
 
 /// Trackers of one torrent. Public lists that are pasted into torrents have about 100.
-const TRACKER_COUNT_MAX: usize = 200;
+pub(crate) const TRACKER_COUNT_MAX: usize = 200;
 
 /// The longest URL of a tracker or web seed in bytes: what servers take.
 const URL_LEN_MAX: usize = 2048;
 
 /// Web seeds of one torrent. Mirror lists have a few dozen.
-const WEB_SEED_COUNT_MAX: usize = 100;
+pub(crate) const WEB_SEED_COUNT_MAX: usize = 100;
 
 /// What a tracker's URL may start with. An announcer asks those that it can speak to.
 const TRACKER_SCHEMES: [&str; 5] = ["http", "https", "udp", "ws", "wss"];
@@ -26,7 +26,7 @@ const WEB_SEED_SCHEMES: [&str; 3] = ["http", "https", "ftp"];
 pub(super) fn tiers(top: &Dict<'_>) -> Vec<Vec<String>> {
     let mut seen = BTreeSet::new();
     let mut usable = |value: Value<'_>| {
-        let url = url(value.bytes()?, &TRACKER_SCHEMES)?;
+        let url = tracker_url(value.bytes()?)?;
         (seen.len() < TRACKER_COUNT_MAX && seen.insert(url.clone())).then_some(url)
     };
     let mut tiers = Vec::new();
@@ -47,11 +47,21 @@ pub(super) fn tiers(top: &Dict<'_>) -> Vec<Vec<String>> {
 
 /// The usable URLs of `url-list` (BEP 19), which is a string or a list of them.
 pub(super) fn web_seeds(url_list: Value<'_>) -> Vec<String> {
-    let usable = |value: Value<'_>| url(value.bytes()?, &WEB_SEED_SCHEMES);
+    let usable = |value: Value<'_>| web_seed_url(value.bytes()?);
     match url_list.items() {
         Some(urls) => urls.filter_map(usable).take(WEB_SEED_COUNT_MAX).collect(),
         None => usable(url_list).into_iter().collect(),
     }
+}
+
+/// The tracker's URL that `raw` is, if it can be used.
+pub(crate) fn tracker_url(raw: &[u8]) -> Option<String> {
+    url(raw, &TRACKER_SCHEMES)
+}
+
+/// The web seed's URL that `raw` is, if it can be used.
+pub(crate) fn web_seed_url(raw: &[u8]) -> Option<String> {
+    url(raw, &WEB_SEED_SCHEMES)
 }
 
 /// The URL that `raw` is, if it has one of `schemes` and nothing in it could end a request line.
