@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The blocking work of a session: HTTP so far.
+
+mod error;
+mod http;
+
+pub use http::{HttpOptions, fetch};
