@@ -34,8 +34,8 @@ pub use config::Config;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Opened, Purpose, StoreError,
-    block_digest, verify,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
+    StoreError, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
