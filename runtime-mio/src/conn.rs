@@ -46,13 +46,18 @@ pub(crate) struct Conn {
 
 impl Conn {
     /// Starts to connect.
-    pub(crate) fn connect(peer: PeerKey, addr: SocketAddr) -> Result<Self, CloseCause> {
-        let stream = TcpStream::connect(addr).map_err(|error| cause_of(&error))?;
-        Ok(Self { connecting: true, ..Self::accepted(peer, stream) })
+    pub(crate) fn connect(peer: PeerKey, addr: SocketAddr) -> io::Result<Self> {
+        Ok(Self { connecting: true, ..Self::new(peer, TcpStream::connect(addr)?) })
     }
 
     /// A connection that is up.
-    pub(crate) fn accepted(peer: PeerKey, stream: TcpStream) -> Self {
+    pub(crate) fn accepted(peer: PeerKey, stream: TcpStream) -> io::Result<Self> {
+        let conn = Self::new(peer, stream);
+        conn.tune()?;
+        Ok(conn)
+    }
+
+    fn new(peer: PeerKey, stream: TcpStream) -> Self {
         Self {
             peer,
             queued: false,
@@ -79,26 +84,26 @@ impl Conn {
     }
 
     /// Looks whether a connection that was being made is up: true once.
-    pub(crate) fn is_now_connected(&mut self) -> Result<bool, CloseCause> {
+    pub(crate) fn is_now_connected(&mut self) -> io::Result<bool> {
         if !self.connecting {
             return Ok(false);
         }
-        if let Some(error) = self.stream.take_error().map_err(|_| CloseCause::Failed)? {
-            return Err(cause_of(&error));
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
         }
         match self.stream.peer_addr() {
             Ok(_) => {
                 self.connecting = false;
-                self.stream.set_nodelay(true).map_err(|_| CloseCause::Failed)?;
+                self.tune()?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(cause_of(&error)),
+            Err(error) => Err(error),
         }
     }
 
     /// Sends small messages at once: they are gathered before they come here.
-    pub(crate) fn set_nodelay(&self) -> io::Result<()> {
+    fn tune(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)
     }
 
@@ -127,7 +132,7 @@ impl Conn {
                     self.ending = false;
                     return Ok(0);
                 }
-                Err(error) => return Err(cause_of(&error)),
+                Err(error) => return Err(error.kind().into()),
             }
         }
     }
@@ -158,15 +163,6 @@ impl Conn {
             }
         }
     }
-}
-
-/// What the session is told of a socket's error.
-pub(crate) fn cause_of(error: &io::Error) -> CloseCause {
-    let refused = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut
-    );
-    if refused { CloseCause::Refused } else { CloseCause::Failed }
 }
 
 /// The connections, found by key. A key that is gone finds nothing.

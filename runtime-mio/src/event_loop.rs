@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token};
 use peerless_core::key::Key;
 use peerless_core::{CloseCause, Event, Input, Instant, Output, PeerKey, Session};
 
-use crate::conn::{Conn, Conns, cause_of};
+use crate::conn::{Conn, Conns};
 use crate::listener::Listeners;
 use crate::stop::StopHandle;
 use crate::workers::Workers;
@@ -33,8 +33,9 @@ const EVENTS_MAX: usize = 256;
 /// Connections accepted in one round, so that a flood of them leaves time for the peers.
 const ACCEPTS_MAX: usize = 64;
 
-/// Turns in one round: 8 MiB at most, some milliseconds, before deadlines and jobs are seen to.
-const TURNS_MAX: usize = 32;
+/// Turns in one round, before the system is asked again and deadlines and jobs are seen to: 4 MiB
+/// at most, a millisecond or two.
+const TURNS_MAX: usize = 16;
 
 /// Everything that runs on the loop's thread.
 pub(crate) struct EventLoop<'a> {
@@ -89,8 +90,7 @@ impl<'a> EventLoop<'a> {
             self.let_time_pass();
             self.drain()?;
             self.accept()?;
-            // Who comes on the list from now on waits for the next round.
-            for _ in 0..self.ready.len().min(TURNS_MAX) {
+            for _ in 0..TURNS_MAX {
                 let Some(peer) = self.ready.pop_front() else { break };
                 self.take_turn(peer)?;
             }
@@ -163,23 +163,21 @@ impl<'a> EventLoop<'a> {
         for _ in 0..ACCEPTS_MAX {
             let Some((stream, addr)) = self.listeners.accept(now) else { break };
             let Some(peer) = self.session.accept(now, addr) else { continue };
-            let conn = Conn::accepted(peer, stream);
-            let tuned = conn.set_nodelay().map_err(|error| cause_of(&error));
-            self.open(peer, tuned.map(|()| conn));
+            self.open(peer, Conn::accepted(peer, stream));
         }
         self.drain()
     }
 
     /// Puts a new connection to work, or tells the session that there is none.
-    fn open(&mut self, peer: PeerKey, conn: Result<Conn, CloseCause>) {
+    fn open(&mut self, peer: PeerKey, conn: io::Result<Conn>) {
         let token = Token(self.listeners.token_end() + peer.index() as usize);
         let registered = conn.and_then(|mut conn| {
-            conn.register(self.poll.registry(), token).map_err(|error| cause_of(&error))?;
+            conn.register(self.poll.registry(), token)?;
             Ok(conn)
         });
         match registered {
             Ok(conn) => self.conns.insert(conn),
-            Err(cause) => self.session.handle_input(self.now(), Input::Closed { peer, cause }),
+            Err(error) => self.close(peer, self.now(), error.kind().into()),
         }
     }
 
@@ -206,7 +204,7 @@ impl<'a> EventLoop<'a> {
         match conn.is_now_connected() {
             Ok(false) => {}
             Ok(true) => self.session.handle_input(now, Input::Connected { peer }),
-            Err(cause) => self.close(peer, now, cause),
+            Err(error) => self.close(peer, now, error.kind().into()),
         }
     }
 

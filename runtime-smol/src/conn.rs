@@ -34,7 +34,7 @@ pub(crate) async fn connect(driver: Rc<Driver<'_>>, peer: PeerKey, addr: SocketA
             driver.update(|session, now| session.handle_input(now, Input::Connected { peer }));
             Conn { driver: &driver, peer, stream, signals: &signals }.serve().await
         }
-        Err(error) => cause_of(&error),
+        Err(error) => error.kind().into(),
     };
     driver.close(peer, cause);
 }
@@ -48,7 +48,7 @@ pub(crate) async fn serve_accepted(
 ) {
     let cause = match tuned(stream) {
         Ok(stream) => Conn { driver: &driver, peer, stream, signals: &signals }.serve().await,
-        Err(error) => cause_of(&error),
+        Err(error) => error.kind().into(),
     };
     driver.close(peer, cause);
 }
@@ -57,15 +57,6 @@ pub(crate) async fn serve_accepted(
 fn tuned(stream: Async<TcpStream>) -> io::Result<Async<TcpStream>> {
     stream.get_ref().set_nodelay(true)?;
     Ok(stream)
-}
-
-/// What the session is told of a socket's error.
-fn cause_of(error: &io::Error) -> CloseCause {
-    let refused = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut
-    );
-    if refused { CloseCause::Refused } else { CloseCause::Failed }
 }
 
 /// What a read came to.
@@ -122,7 +113,7 @@ impl Conn<'_, '_> {
                 ReadTurn::Full | ReadTurn::Drained => {
                     full_reads = 0;
                     if let Err(error) = self.stream.readable().await {
-                        return cause_of(&error);
+                        return error.kind().into();
                     }
                 }
                 ReadTurn::Paused => self.signals.resume.wait().await,
@@ -174,7 +165,7 @@ impl Conn<'_, '_> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadTurn::Drained,
-                Err(error) => return ReadTurn::Closed(cause_of(&error)),
+                Err(error) => return ReadTurn::Closed(error.kind().into()),
             }
         }
     }
