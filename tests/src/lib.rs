@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The harness: Sessions joined in memory under virtual time, and the properties they must keep.
+//!
+//! Nothing here is published. Tests and fuzz targets call the same functions, so a crash found by
+//! one is replayed by the other.
+
+pub mod check;
+pub mod disk;
+pub mod host;
+pub mod link;
+pub mod ops;
+pub mod puppet;
+pub mod sample;
+pub mod sim;
+pub mod speak;
+pub mod tracker;

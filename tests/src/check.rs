@@ -1,0 +1,112 @@
+//! The properties as functions of bytes: proptest, fuzz targets and saved regressions call these.
+//!
+//! Each panics, with the property in words, when it does not hold.
+
+use peerless_core::wire::{
+    Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
+};
+
+use crate::ops;
+use crate::speak::{Ear, Heard};
+
+/// Cuts a stream into parts whose lengths `lens` give, over and over; a length of 0 counts as 256.
+pub fn cut<'a>(mut stream: &'a [u8], lens: &[u8]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    let mut lens = lens.iter().cycle();
+    while !stream.is_empty() {
+        let len = lens.next().map_or(stream.len(), |&len| if len == 0 { 256 } else { len.into() });
+        let (part, rest) = stream.split_at(len.min(stream.len()));
+        parts.push(part);
+        stream = rest;
+    }
+    parts
+}
+
+/// A stream of messages, cut anywhere, gives the same messages; each encodes to the bytes it came
+/// from; the stash keeps its bound; and an ear that shares no code hears the same.
+///
+/// The first two bytes give the count of pieces, the next four the cuts, the rest is the stream.
+pub fn wire(bytes: &[u8]) {
+    let Some((head, stream)) = bytes.split_first_chunk::<6>() else {
+        return;
+    };
+    let piece_count = 1 + u32::from(u16::from_be_bytes([head[0], head[1]]));
+    let whole = decode(piece_count, &[stream]);
+    assert_eq!(whole, decode(piece_count, &cut(stream, &head[2..])), "a cut changes the messages");
+    let (messages, _) = whole;
+    let again = messages.concat();
+    assert!(stream.starts_with(&again), "a message does not encode to the bytes it came from");
+    let mut heard = 0;
+    Ear::behind_handshake().hear(&again, |one| {
+        let Heard::Message { id, len, .. } = one else { panic!("a handshake among messages") };
+        let want: &[u8] = &messages[heard];
+        assert_eq!((id, len as usize), (want.get(4).copied(), want.len() - 4), "message {heard} is misread");
+        heard += 1;
+    });
+    assert_eq!(heard, messages.len(), "messages are lost");
+}
+
+/// The messages of a stream in parts, encoded again, and how it ended.
+fn decode(piece_count: u32, parts: &[&[u8]]) -> (Vec<Vec<u8>>, Result<(), WireError>) {
+    let (mut decoder, mut messages) = (Decoder::new(piece_count), Vec::new());
+    for part in parts {
+        let mut rest = *part;
+        loop {
+            let heap_len_max = decoder.heap_len_max();
+            match decoder.step(rest) {
+                Ok(Step::Message { message, used }) => {
+                    messages.push(encoded(&message));
+                    rest = &rest[used..];
+                }
+                Ok(Step::NeedMore) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+            assert!(decoder.heap_len() <= heap_len_max, "the stash passes its bound");
+        }
+    }
+    (messages, Ok(()))
+}
+
+fn encoded(message: &Message<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    bytes
+}
+
+/// A handshake cut anywhere means the same, encodes to its bytes, and leaves what follows.
+///
+/// The first two bytes give the cuts.
+pub fn handshake(bytes: &[u8]) {
+    let Some((lens, stream)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
+    let whole = HandshakeDecoder::default().step(stream);
+    if let Ok(HandshakeStep::Done { handshake, used }) = whole {
+        assert_eq!(used, HANDSHAKE_LEN, "a handshake of another length");
+        assert_eq!(handshake.encode(), stream[..used], "a handshake does not encode to its bytes");
+    }
+    let (mut decoder, mut taken) = (HandshakeDecoder::default(), 0);
+    for part in cut(stream, lens) {
+        match decoder.step(part) {
+            Ok(HandshakeStep::NeedMore) => taken += part.len(),
+            Ok(HandshakeStep::Done { handshake, used }) => {
+                let used = taken + used;
+                assert_eq!(whole, Ok(HandshakeStep::Done { handshake, used }), "a cut changes it");
+                return;
+            }
+            Err(error) => return assert_eq!(whole, Err(error), "a cut changes the error"),
+        }
+    }
+    assert_eq!(whole, Ok(HandshakeStep::NeedMore), "a cut hides it");
+}
+
+/// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the
+/// outputs are the same when the run is repeated with every stream cut into single bytes.
+pub fn session(bytes: &[u8]) {
+    let whole = ops::run(bytes, usize::MAX);
+    let cut = ops::run(bytes, 1);
+    for (index, (a, b)) in whole.iter().zip(&cut).enumerate() {
+        assert_eq!(a, b, "output {index} depends on how streams are cut");
+    }
+    assert_eq!(whole.len(), cut.len(), "the count of outputs depends on how streams are cut");
+}

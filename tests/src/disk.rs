@@ -1,0 +1,315 @@
+//! A disk in memory: runs jobs, fails where the plan says, and catches broken promises.
+//!
+//! A piece that passed its hash is held as one bit: its bytes are the sample's. So a thousand
+//! disks with the same torrent share one payload.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use peerless_core::bitfield::Bitfield;
+use peerless_core::block::Block;
+use peerless_core::metainfo::Metainfo;
+use peerless_core::piece::{BlockRef, PieceIndex};
+use peerless_core::rng::Rng;
+use peerless_core::{
+    Check, DiskError, DiskErrorKind, FetchError, InfoHash, Job, JobDone, Opened, StoreError, block_digest,
+    verify,
+};
+
+use crate::sample::{Sample, slice};
+
+/// What goes wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// Writes from this one on (counted from 0) fail in this way.
+    pub write_fails_from: Option<(u64, DiskErrorKind)>,
+    /// How many of 1000 reads fail.
+    pub read_fails_per_mille: usize,
+    /// How many of 1000 saves of the resume file fail.
+    pub save_fails_per_mille: usize,
+    /// Opening fails in this way.
+    pub open_fails: Option<DiskErrorKind>,
+}
+
+/// A disk in memory.
+#[derive(Debug)]
+pub struct Disk {
+    rng: Rng,
+    faults: Faults,
+    write_count: u64,
+    places: BTreeMap<InfoHash, Place>,
+    recording: Vec<u8>,
+}
+
+/// One torrent's data on the disk.
+#[derive(Debug)]
+struct Place {
+    metainfo: Metainfo,
+    payload: Arc<[u8]>,
+    /// Pieces that were written, as the running system sees them.
+    written: Bitfield,
+    /// Pieces that would survive a crash.
+    synced: Bitfield,
+    /// What the resume file says; `None`: there is none.
+    claimed: Option<Bitfield>,
+    phase: Phase,
+}
+
+/// Where a torrent's data stands between its first and its last job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Open,
+    /// The closing save was asked for: nothing may follow.
+    Closing,
+}
+
+impl Disk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            faults: Faults::default(),
+            write_count: 0,
+            places: BTreeMap::new(),
+            recording: Vec::new(),
+        }
+    }
+
+    /// Lets things go wrong from now on.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// Makes the torrent known, with nothing of it on the disk.
+    pub fn insert(&mut self, sample: &Sample) {
+        let nothing = Bitfield::empty(sample.metainfo.geometry().piece_count());
+        self.insert_with(sample, nothing);
+    }
+
+    /// Makes the torrent known, with all of it on the disk and no resume file.
+    pub fn insert_full(&mut self, sample: &Sample) {
+        let everything = Bitfield::full(sample.metainfo.geometry().piece_count());
+        self.insert_with(sample, everything);
+    }
+
+    /// Makes the torrent known, with these pieces of it on the disk and no resume file.
+    pub fn insert_with(&mut self, sample: &Sample, there: Bitfield) {
+        let place = Place {
+            metainfo: sample.metainfo.clone(),
+            payload: Arc::clone(&sample.payload),
+            written: there.clone(),
+            synced: there,
+            claimed: None,
+            phase: Phase::Closed,
+        };
+        self.places.insert(sample.metainfo.info_hash(), place);
+    }
+
+    /// The pieces that are on the disk with the right bytes.
+    ///
+    /// # Panics
+    /// For a torrent the disk was not told of.
+    #[must_use]
+    pub fn pieces(&self, torrent: InfoHash) -> &Bitfield {
+        &self.places.get(&torrent).expect("the disk knows the torrent").written
+    }
+
+    /// What the resume file claims, if there is one.
+    #[must_use]
+    pub fn claimed(&self, torrent: InfoHash) -> Option<&Bitfield> {
+        self.places.get(&torrent)?.claimed.as_ref()
+    }
+
+    /// The session's recording, as far as it was written.
+    #[must_use]
+    pub fn recording(&self) -> &[u8] {
+        &self.recording
+    }
+
+    /// A job that was to open or close the data has failed outside: the data is not open.
+    pub fn give_up(&mut self, torrent: InfoHash) {
+        self.place(torrent).phase = Phase::Closed;
+    }
+
+    /// The machine loses power: what was written and not synced is there or not, by chance.
+    pub fn crash(&mut self) {
+        for place in self.places.values_mut() {
+            for piece in place.metainfo.geometry().pieces() {
+                if !place.synced.has(piece) && self.rng.below(2) == 0 {
+                    place.written.remove(piece);
+                }
+            }
+            place.phase = Phase::Closed;
+        }
+    }
+
+    /// Checks what a job promises at the moment that it is asked for.
+    ///
+    /// # Panics
+    /// When a promise is broken: a piece is claimed or read that was never stored, something is
+    /// asked before `Open` or after the closing `Save`.
+    pub fn ask(&mut self, job: &Job) {
+        match job {
+            Job::Open { storage, .. } => {
+                let place = self.place(storage.metainfo.info_hash());
+                assert_eq!(place.phase, Phase::Closed, "{job:?}: opened while open");
+                place.phase = Phase::Open;
+            }
+            Job::Check { storage, pieces, .. } => {
+                self.open_place(storage.metainfo.info_hash(), job);
+                assert!(!pieces.is_empty(), "{job:?}: no piece to check");
+                assert!(pieces.is_sorted(), "{job:?}: pieces out of order");
+            }
+            Job::Store { storage, piece, blocks, .. } => {
+                let place = self.open_place(storage.metainfo.info_hash(), job);
+                let len: usize = blocks.iter().map(|block| block.as_slice().len()).sum();
+                let want = place.metainfo.geometry().len_of(*piece) as usize;
+                assert_eq!(len, want, "{job:?}: the blocks are not the piece");
+            }
+            Job::Read { storage, range, .. } => {
+                let place = self.open_place(storage.metainfo.info_hash(), job);
+                assert!(place.written.has(range.piece()), "{job:?}: a piece is served that was never stored");
+            }
+            Job::Save { storage, have, close, .. } => {
+                let place = self.open_place(storage.metainfo.info_hash(), job);
+                for piece in have.iter(place.metainfo.geometry()) {
+                    assert!(place.written.has(piece), "{job:?}: claims {piece:?}, which was never stored");
+                }
+                if *close {
+                    place.phase = Phase::Closing;
+                }
+            }
+            Job::Announce { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
+        }
+    }
+
+    /// Does a job. What needs the network fails.
+    pub fn run(&mut self, job: Job) -> JobDone {
+        match job {
+            Job::Open { torrent, storage, check, .. } => {
+                JobDone::Opened { torrent, result: self.open(storage.metainfo.info_hash(), check) }
+            }
+            Job::Check { torrent, storage, pieces } => {
+                let place = self.place(storage.metainfo.info_hash());
+                let right = pieces.iter().map(|&piece| place.written.has(piece)).collect();
+                JobDone::Checked { torrent, pieces, result: Ok(right) }
+            }
+            Job::Store { torrent, storage, piece, blocks, digest_blocks } => {
+                let result = self.store(storage.metainfo.info_hash(), piece, &blocks, digest_blocks);
+                JobDone::Stored { torrent, piece, blocks, result }
+            }
+            Job::Read { torrent, peer, storage, range } => {
+                let result = self.read(storage.metainfo.info_hash(), range);
+                JobDone::Read { torrent, peer, range, result }
+            }
+            Job::Save { torrent, storage, have, close } => {
+                let result = self.save(storage.metainfo.info_hash(), have, close);
+                JobDone::Saved { torrent, result }
+            }
+            Job::Announce { torrent, tier, .. } => {
+                let result = Err(FetchError::Failed("a disk has no network".into()));
+                JobDone::Announced { torrent, tier, result }
+            }
+            Job::Resolve { torrent, host, .. } => {
+                JobDone::Resolved { torrent, host, result: Err("a disk has no network".into()) }
+            }
+            Job::Record { offset, bytes } => {
+                let at = usize::try_from(offset).expect("a recording fits into memory");
+                // Workers may finish in another order than they were asked.
+                self.recording.resize(self.recording.len().max(at + bytes.len()), 0);
+                self.recording[at..at + bytes.len()].copy_from_slice(&bytes);
+                JobDone::Recorded { result: Ok(()) }
+            }
+        }
+    }
+
+    fn open(&mut self, torrent: InfoHash, check: Check) -> Result<Opened, DiskError> {
+        if let Some(kind) = self.faults.open_fails {
+            self.place(torrent).phase = Phase::Closed;
+            return Err(error(kind));
+        }
+        let place = self.place(torrent);
+        let count = place.metainfo.geometry().piece_count();
+        let nothing = Bitfield::empty(count);
+        // Files are sparse: once one byte is there, the disk can't tell which pieces are.
+        let any = if place.written.is_empty() { nothing.clone() } else { Bitfield::full(count) };
+        let ours = place.claimed.is_some();
+        Ok(match (check, place.claimed.clone()) {
+            (Check::Full, _) | (Check::Auto, None) => Opened { have: nothing, unsure: any, ours },
+            (Check::Trust, None) => Opened { have: any, unsure: nothing, ours },
+            (Check::Auto | Check::Trust, Some(have)) => {
+                let mut unsure = any;
+                have.iter(place.metainfo.geometry()).for_each(|piece| {
+                    unsure.remove(piece);
+                });
+                Opened { have, unsure, ours }
+            }
+        })
+    }
+
+    fn store(
+        &mut self,
+        torrent: InfoHash,
+        piece: PieceIndex,
+        blocks: &[Block],
+        digest_blocks: bool,
+    ) -> Result<Vec<[u8; 20]>, StoreError> {
+        let digests = || blocks.iter().map(block_digest).collect();
+        if !verify(blocks, self.place(torrent).metainfo.digest(piece)) {
+            return Err(StoreError::Mismatch(digests()));
+        }
+        let count = self.write_count;
+        self.write_count += 1;
+        if let Some((_, kind)) = self.faults.write_fails_from.filter(|&(from, _)| count >= from) {
+            return Err(StoreError::Disk(error(kind)));
+        }
+        let place = self.place(torrent);
+        let whole = place.metainfo.geometry().whole(piece);
+        let right = blocks.iter().flat_map(|block| block.as_slice());
+        assert!(
+            right.eq(slice(&place.metainfo, &place.payload, whole)),
+            "{piece:?} hashes well and is wrong"
+        );
+        place.written.insert(piece);
+        Ok(if digest_blocks { digests() } else { Vec::new() })
+    }
+
+    fn read(&mut self, torrent: InfoHash, range: BlockRef) -> Result<Block, DiskError> {
+        if self.rng.below(1000) < self.faults.read_fails_per_mille {
+            return Err(error(DiskErrorKind::Other));
+        }
+        let place = self.place(torrent);
+        Ok(Block::new(slice(&place.metainfo, &place.payload, range).to_vec()))
+    }
+
+    fn save(&mut self, torrent: InfoHash, have: Bitfield, close: bool) -> Result<(), DiskError> {
+        let failed = self.rng.below(1000) < self.faults.save_fails_per_mille;
+        let place = self.place(torrent);
+        if close {
+            place.phase = Phase::Closed;
+        }
+        if failed {
+            return Err(error(DiskErrorKind::Other));
+        }
+        place.synced = place.written.clone();
+        place.claimed = Some(have);
+        Ok(())
+    }
+
+    fn place(&mut self, torrent: InfoHash) -> &mut Place {
+        self.places.get_mut(&torrent).expect("the disk knows the torrent")
+    }
+
+    fn open_place(&mut self, torrent: InfoHash, job: &Job) -> &mut Place {
+        let place = self.place(torrent);
+        assert_eq!(place.phase, Phase::Open, "{job:?}: asked while the data is not open");
+        place
+    }
+}
+
+fn error(kind: DiskErrorKind) -> DiskError {
+    DiskError { kind, path: PathBuf::from("/sim"), why: format!("{kind:?}, as planned") }
+}

@@ -1,0 +1,157 @@
+//! A node that runs a real Session, and what every Session must keep to while it runs.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use peerless_core::key::Key;
+use peerless_core::{Config, Event, Instant, Output, PeerKey, Session, TorrentKey};
+
+use crate::disk::Disk;
+use crate::link::Conn;
+
+/// The most bytes that may wait to be sent to one peer: a full queue of 500 requests served at
+/// once would be 8 MiB; the core must stop far below that.
+const UNSENT_LEN_MAX: usize = 2 * 1024 * 1024;
+
+/// Timeouts handled within one millisecond before it counts as a busy loop.
+const WAKE_COUNT_MAX: u32 = 200;
+
+/// A Session with its disk.
+#[derive(Debug)]
+pub struct Host {
+    /// The machine under test.
+    pub session: Session,
+    /// Its disk.
+    pub disk: Disk,
+    /// Its connections.
+    pub conns: BTreeMap<PeerKey, Conn>,
+    /// What it told its user, with the time. Without `Progress`.
+    pub events: Vec<(Instant, Event)>,
+    /// Torrents that were complete, with the time.
+    pub completed: Vec<(TorrentKey, Instant)>,
+    /// When it is to be woken next.
+    pub wake_at: Option<Instant>,
+    /// How it was made, to make it again after a crash.
+    pub config: Config,
+    /// How often it has died.
+    pub life: u32,
+    digest: DefaultHasher,
+    /// By a key's place: the first generation that is not over.
+    alive_from: Vec<u32>,
+    /// When the current run of wakes began, and how many it has.
+    wakes: (Instant, u32),
+}
+
+impl Host {
+    /// A host without a torrent.
+    #[must_use]
+    pub fn new(config: Config, seed: u64, now: Instant) -> Self {
+        Self {
+            session: Session::new(config.clone(), seed, now),
+            disk: Disk::new(seed),
+            conns: BTreeMap::new(),
+            events: Vec::new(),
+            completed: Vec::new(),
+            wake_at: None,
+            config,
+            life: 0,
+            digest: DefaultHasher::new(),
+            alive_from: Vec::new(),
+            wakes: (now, 0),
+        }
+    }
+
+    /// Dies and is born again, with what the disk kept.
+    pub fn crash(&mut self, seed: u64, now: Instant) {
+        let mut fresh = Self::new(self.config.clone(), seed, now);
+        std::mem::swap(&mut fresh.disk, &mut self.disk);
+        fresh.disk.crash();
+        fresh.life = self.life + 1;
+        *self = fresh;
+    }
+
+    /// A number that differs when the session's outputs or their times differ.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// How many events told so far satisfy `is`.
+    pub fn count(&self, is: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|(_, event)| is(event)).count()
+    }
+
+    /// The next output, checked and counted.
+    ///
+    /// # Panics
+    /// When it is about a connection that is gone.
+    pub fn next_output(&mut self, now: Instant) -> Option<Output> {
+        let output = self.session.poll_output()?;
+        (now, &output).hash(&mut self.digest);
+        if let Output::Connect { peer, .. }
+        | Output::Send { peer }
+        | Output::Resume { peer }
+        | Output::Close { peer, .. } = &output
+        {
+            assert!(!self.is_gone(*peer), "{output:?}: this connection is gone");
+        }
+        Some(output)
+    }
+
+    /// Forgets a connection, for good: nothing may name it again.
+    pub fn forget(&mut self, peer: PeerKey) -> Option<Conn> {
+        let place = peer.index() as usize;
+        if self.alive_from.len() <= place {
+            self.alive_from.resize(place + 1, 0);
+        }
+        self.alive_from[place] = self.alive_from[place].max(peer.generation() + 1);
+        self.conns.remove(&peer)
+    }
+
+    /// Keeps an event.
+    pub fn note(&mut self, now: Instant, event: Event) {
+        if let Event::Complete { torrent, .. } = event {
+            self.completed.push((torrent, now));
+        }
+        if !matches!(event, Event::Progress { .. } | Event::Checking { .. }) {
+            self.events.push((now, event));
+        }
+    }
+
+    /// Lets the session's time pass.
+    ///
+    /// # Panics
+    /// When it asks again and again to be woken at once.
+    pub fn wake(&mut self, now: Instant) {
+        let (since, count) = self.wakes;
+        self.wakes = if now.since(since) < Duration::from_millis(1) { (since, count + 1) } else { (now, 1) };
+        assert!(count < WAKE_COUNT_MAX, "{now:?}: time stands still, the session spins");
+        self.session.handle_timeout(now);
+    }
+
+    /// Checks the bound of what waits to be sent to one peer.
+    ///
+    /// # Panics
+    /// When it is passed.
+    pub fn check_unsent(&self, peer: PeerKey) {
+        let len: usize = self.session.unsent(peer).map(<[u8]>::len).sum();
+        assert!(len <= UNSENT_LEN_MAX, "{len} bytes wait for {peer:?}");
+    }
+
+    /// When to wake the session, if sooner than planned. Never in the past, and a moment later
+    /// where it asks for a time that has come: a runtime takes that long too.
+    pub fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let at = self.session.poll_timeout()?.max(now + Duration::from_micros(1));
+        if self.wake_at.is_some_and(|planned| planned <= at) {
+            return None;
+        }
+        self.wake_at = Some(at);
+        Some(at)
+    }
+
+    fn is_gone(&self, peer: PeerKey) -> bool {
+        self.alive_from.get(peer.index() as usize).is_some_and(|&from| peer.generation() < from)
+    }
+}

@@ -1,0 +1,437 @@
+//! Bytes to operations on a Session, with its promises checked after each.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use peerless_core::{
+    AddTorrent, Check, CloseCause, Config, DiskError, DiskErrorKind, FetchError, Input, Instant, Job,
+    JobDone, Output, PeerKey, Purpose, StoreError, TorrentKey,
+};
+
+use crate::host::Host;
+use crate::sample::Sample;
+use crate::speak::{self, Ear, Heard};
+
+/// The torrent of every run: four pieces, the last one short.
+static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
+    Sample::with_trackers(7, 110_000, 32 * 1024, &[&["http://a/announce"], &["http://b/announce"]])
+});
+
+/// The block budget of every run, small so that it is reached.
+const BUFFER_LEN_MAX: usize = 128 * 1024;
+
+/// The most operations of one run: a longer input only repeats itself.
+const OP_COUNT_MAX: usize = 2000;
+
+/// Timeouts that may be handled at one moment before it counts as a busy loop.
+const TIMEOUT_COUNT_MAX: usize = 100;
+
+/// Does what `bytes` say, every received stream cut into parts of `cut` bytes; returns the outputs
+/// as text, with the time.
+#[must_use]
+pub fn run(bytes: &[u8], cut: usize) -> Vec<String> {
+    let mut source = Source(bytes);
+    let mut world = World::new(source.byte().unwrap_or_default(), cut);
+    for _ in 0..OP_COUNT_MAX {
+        let Some(op) = source.byte() else { break };
+        world.operate(op, &mut source);
+        world.check();
+    }
+    world.drain();
+    world.trace
+}
+
+/// Reads numbers off the input.
+struct Source<'a>(&'a [u8]);
+
+impl<'a> Source<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
+
+    /// A number below `bound`, 0 at the end of the input.
+    fn below(&mut self, bound: usize) -> usize {
+        usize::from(self.byte().unwrap_or_default()) % bound.max(1)
+    }
+
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
+
+/// A Session with all that is outside of it.
+struct World {
+    host: Host,
+    now: Instant,
+    cut: usize,
+    peers: Vec<Peer>,
+    /// Connections that were there once.
+    gone: Vec<PeerKey>,
+    torrents: Vec<TorrentKey>,
+    jobs: Vec<Job>,
+    trace: Vec<String>,
+}
+
+/// The far end of one connection.
+struct Peer {
+    key: PeerKey,
+    /// Whether the session knows that the connection is up.
+    up: bool,
+    ear: Ear,
+    /// What the session asked of it and did not take back.
+    requests: Vec<[u32; 3]>,
+}
+
+impl World {
+    fn new(mode: u8, cut: usize) -> Self {
+        let config = Config {
+            listen_port: (mode & 1 == 0).then_some(6881),
+            peers_max: 6,
+            half_open_max: 3,
+            buffer_len_max: BUFFER_LEN_MAX,
+            upload_slots: 2,
+            progress_interval: (mode & 2 == 0).then_some(Duration::from_secs(1)),
+            record: mode & 4 != 0,
+            ..Config::default()
+        };
+        let mut host = Host::new(config, u64::from(mode >> 3), Instant::START);
+        host.disk.insert(&SAMPLE);
+        Self {
+            host,
+            now: Instant::START,
+            cut,
+            peers: Vec::new(),
+            gone: Vec::new(),
+            torrents: Vec::new(),
+            jobs: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    fn operate(&mut self, op: u8, source: &mut Source<'_>) {
+        match op % 20 {
+            0 => self.add(source),
+            1 => self.accept(source),
+            2 => self.connected(source),
+            3 => self.closed(source),
+            4 => {
+                let (peer, len) = (source.below(8), source.below(256));
+                self.receive(peer, source.take(len));
+            }
+            5 => self.shake(source),
+            6..=8 => self.say(source),
+            9 | 10 => self.serve(source),
+            11..=13 => self.finish_job(source),
+            14 => self.fail_job(source),
+            15 | 16 => self.pass_time(source),
+            17 => self.take_sent(source),
+            18 => self.meddle(source),
+            _ => self.drain(),
+        }
+    }
+
+    fn add(&mut self, source: &mut Source<'_>) {
+        let flags = source.below(256);
+        if flags & 1 != 0 && self.torrents.is_empty() && self.jobs.is_empty() {
+            self.host.disk.insert_full(&SAMPLE);
+        }
+        let add = AddTorrent {
+            metainfo: SAMPLE.metainfo.clone(),
+            root: "/sim".into(),
+            purpose: if flags & 2 == 0 { Purpose::Download } else { Purpose::Serve },
+            check: [Check::Auto, Check::Full, Check::Trust, Check::Auto][flags >> 2 & 3],
+            tiers: SAMPLE.metainfo.tiers().to_vec(),
+            peers: (0..flags >> 4 & 3).map(addr).collect(),
+            hosts: if flags & 64 == 0 { Vec::new() } else { vec![("host".into(), 1)] },
+        };
+        // Two sessions of one download never meet in practice: the lock refuses the second.
+        let busy = self.jobs.iter().any(|job| matches!(job, Job::Save { close: true, .. }));
+        if !busy && let Ok(torrent) = self.host.session.add_torrent(self.now, add) {
+            self.torrents.push(torrent);
+        }
+        self.drain();
+    }
+
+    fn accept(&mut self, source: &mut Source<'_>) {
+        if let Some(key) = self.host.session.accept(self.now, addr(source.below(16))) {
+            assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
+            self.peers.push(Peer { key, up: true, ear: Ear::default(), requests: Vec::new() });
+        }
+    }
+
+    fn connected(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        let skip = source.below(4);
+        if let Some(peer) = self.peers.iter_mut().filter(|peer| !peer.up).nth(skip) {
+            peer.up = true;
+            let input = Input::Connected { peer: peer.key };
+            self.host.session.handle_input(self.now, input);
+        }
+    }
+
+    fn closed(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        let index = source.below(8);
+        if index < self.peers.len() {
+            let peer = self.peers.swap_remove(index).key;
+            let cause = [CloseCause::End, CloseCause::Refused, CloseCause::Failed][source.below(3)];
+            self.host.forget(peer);
+            self.gone.push(peer);
+            self.host.session.handle_input(self.now, Input::Closed { peer, cause });
+        }
+    }
+
+    /// Bytes of a peer that is up; a runtime asks whether they are wanted before it reads.
+    fn receive(&mut self, index: usize, bytes: &[u8]) {
+        let Some(peer) = self.peers.get(index).filter(|peer| peer.up).map(|peer| peer.key) else {
+            return;
+        };
+        if self.host.session.wants_read(peer) {
+            for bytes in bytes.chunks(self.cut) {
+                self.host.session.handle_input(self.now, Input::Received { peer, bytes });
+            }
+        }
+    }
+
+    fn shake(&mut self, source: &mut Source<'_>) {
+        let (index, who) = (source.below(8), source.below(16));
+        let mut peer_id = *b"-XX0000-000000000000";
+        peer_id[19] = b'a' + u8::try_from(who).expect("below 16");
+        if who == 15 {
+            peer_id = *self.host.session.peer_id().as_bytes();
+        }
+        let mut info_hash = *SAMPLE.metainfo.info_hash().as_bytes();
+        info_hash[0] ^= u8::from(who == 14);
+        self.receive(index, &speak::handshake(&info_hash, &peer_id));
+    }
+
+    /// A message of a peer, with numbers that are near to what is right.
+    fn say(&mut self, source: &mut Source<'_>) {
+        let (index, id) = (source.below(8), source.below(11));
+        let numbers = [source.below(5), source.below(4) * 0x2000, 0x4000 - source.below(2)];
+        let numbers = numbers.map(|number| u32::try_from(number).expect("a small number"));
+        let (count, tail): (usize, &[u8]) = match u8::try_from(id).expect("below 11") {
+            speak::HAVE => (1, &[]),
+            speak::BITFIELD => (0, source.take(1)),
+            speak::REQUEST | speak::CANCEL => (3, &[]),
+            speak::PIECE => (2, source.take(numbers[0] as usize)),
+            9.. => (1, source.take(3)),
+            _ => (0, &[]),
+        };
+        let mut bytes = Vec::new();
+        speak::message(&mut bytes, u8::try_from(id).expect("below 11"), &numbers[..count], tail);
+        self.receive(index, &bytes);
+    }
+
+    /// A peer answers one of its requests: rightly, or with one byte wrong.
+    fn serve(&mut self, source: &mut Source<'_>) {
+        let (index, which, wrong) = (source.below(8), source.below(16), source.below(4) == 0);
+        self.hear(index, usize::MAX);
+        let Some(peer) = self.peers.get_mut(index).filter(|peer| !peer.requests.is_empty()) else {
+            return;
+        };
+        let request = peer.requests.remove(which % peer.requests.len());
+        let [piece, begin, len] = request;
+        let range = SAMPLE.metainfo.geometry().range(piece, begin, len);
+        let mut data = SAMPLE.bytes(range.expect("the session asks for what exists")).to_vec();
+        data[0] ^= u8::from(wrong);
+        let mut bytes = Vec::new();
+        speak::message(&mut bytes, speak::PIECE, &[piece, begin], &data);
+        self.receive(index, &bytes);
+    }
+
+    fn finish_job(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        if self.jobs.is_empty() {
+            return;
+        }
+        let job = self.jobs.remove(source.below(self.jobs.len()));
+        let done = match job {
+            Job::Announce { torrent, tier, .. } => {
+                let body =
+                    [&b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"[..], b"de", b"x"];
+                JobDone::Announced { torrent, tier, result: Ok(body[source.below(3)].to_vec()) }
+            }
+            Job::Resolve { torrent, host, .. } => {
+                JobDone::Resolved { torrent, host, result: Ok(vec![addr(source.below(16))]) }
+            }
+            job @ (Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Save { .. }
+            | Job::Record { .. }) => self.host.disk.run(job),
+        };
+        self.host.session.handle_input(self.now, Input::Done(done));
+    }
+
+    fn fail_job(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        if self.jobs.is_empty() {
+            return;
+        }
+        let error = || DiskError { kind: DiskErrorKind::Full, path: "/sim".into(), why: "full".into() };
+        let done = match self.jobs.remove(source.below(self.jobs.len())) {
+            Job::Open { torrent, storage, .. } => {
+                self.host.disk.give_up(storage.metainfo.info_hash());
+                JobDone::Opened { torrent, result: Err(error()) }
+            }
+            Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
+            Job::Store { torrent, piece, blocks, .. } => {
+                JobDone::Stored { torrent, piece, blocks, result: Err(StoreError::Disk(error())) }
+            }
+            Job::Read { torrent, peer, range, .. } => {
+                JobDone::Read { torrent, peer, range, result: Err(error()) }
+            }
+            Job::Save { torrent, storage, close, .. } => {
+                if close {
+                    self.host.disk.give_up(storage.metainfo.info_hash());
+                }
+                JobDone::Saved { torrent, result: Err(error()) }
+            }
+            Job::Announce { torrent, tier, .. } => {
+                JobDone::Announced { torrent, tier, result: Err(FetchError::Timeout) }
+            }
+            Job::Resolve { torrent, host, .. } => {
+                JobDone::Resolved { torrent, host, result: Err("none".into()) }
+            }
+            Job::Record { .. } => JobDone::Recorded { result: Err(error()) },
+        };
+        self.host.session.handle_input(self.now, Input::Done(done));
+    }
+
+    /// Time passes, to the next timeout or by some power of two.
+    fn pass_time(&mut self, source: &mut Source<'_>) {
+        let step = Duration::from_millis(1 << source.below(18));
+        let next = self.host.session.poll_timeout().filter(|_| source.below(2) == 0);
+        self.now = next.unwrap_or(self.now + step).max(self.now);
+        for count in 0.. {
+            self.host.session.handle_timeout(self.now);
+            self.drain();
+            if self.host.session.poll_timeout().is_none_or(|at| at > self.now) {
+                break;
+            }
+            assert!(count < TIMEOUT_COUNT_MAX, "time stands still at {:?}", self.now);
+        }
+    }
+
+    /// The system takes some of what waits to be sent.
+    fn take_sent(&mut self, source: &mut Source<'_>) {
+        let (index, len) = (source.below(8), [1, 17, 5000, usize::MAX][source.below(4)]);
+        self.hear(index, len);
+    }
+
+    fn meddle(&mut self, source: &mut Source<'_>) {
+        let session = &mut self.host.session;
+        let torrent = self.torrents.first().copied();
+        match (source.below(6), torrent, self.gone.first()) {
+            (0, Some(torrent), _) => {
+                session.remove_torrent(self.now, torrent);
+                self.torrents.remove(0);
+            }
+            (1, Some(torrent), _) => session.add_peer(self.now, torrent, addr(source.below(16))),
+            (2, _, _) if source.below(8) == 0 => session.shut_down(self.now),
+            (3, _, Some(&peer)) => session.handle_input(self.now, Input::Connected { peer }),
+            (4, _, Some(&peer)) => {
+                session.handle_input(self.now, Input::Received { peer, bytes: b"\x13BitTorrent" });
+                session.sent(self.now, peer, 0);
+            }
+            (5, _, Some(&peer)) => {
+                session.handle_input(self.now, Input::Closed { peer, cause: CloseCause::End });
+            }
+            _ => {}
+        }
+    }
+
+    /// The far end of a connection hears up to `len` bytes.
+    fn hear(&mut self, index: usize, len: usize) {
+        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up) else {
+            return;
+        };
+        let mut left = len;
+        let Peer { key, ear, requests, .. } = peer;
+        let mut heard = 0;
+        for run in self.host.session.unsent(*key) {
+            let part = &run[..run.len().min(left)];
+            left -= part.len();
+            heard += part.len();
+            ear.hear(part, |one| note(requests, one));
+        }
+        assert!(requests.len() <= self.host.config.requests_max, "{key:?}: too many requests");
+        self.host.session.sent(self.now, *key, heard);
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.host.next_output(self.now) {
+            self.trace.push(format!("{:?} {output:?}", self.now));
+            match output {
+                Output::Connect { peer: key, .. } => {
+                    assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
+                    self.peers.push(Peer { key, up: false, ear: Ear::default(), requests: Vec::new() });
+                }
+                Output::Close { peer: key, .. } => {
+                    let index = self.peers.iter().position(|peer| peer.key == key);
+                    self.peers.remove(index.expect("what is closed was open"));
+                    self.host.forget(key);
+                    self.gone.push(key);
+                }
+                Output::Job(job) => {
+                    self.host.disk.ask(&job);
+                    self.jobs.push(job);
+                }
+                Output::Send { .. } | Output::Resume { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// What holds at any time.
+    fn check(&mut self) {
+        let config = &self.host.config;
+        assert!(self.peers.len() <= config.peers_max + 8, "too many connections");
+        self.peers.iter().for_each(|peer| self.host.check_unsent(peer.key));
+        let held: usize = self.jobs.iter().map(held_len).sum();
+        // One piece may be open whatever the budget, and each peer may be told one block.
+        let most = BUFFER_LEN_MAX + 32 * 1024 + config.peers_max * 16 * 1024;
+        assert!(held <= most, "{held} bytes are held by jobs");
+        for &torrent in &self.torrents {
+            if let Some(progress) = self.host.session.progress(self.now, torrent) {
+                assert!(progress.have_count <= progress.piece_count, "{progress:?}");
+                assert!(progress.done_len <= progress.wanted_len, "{progress:?}");
+            }
+        }
+    }
+}
+
+fn note(requests: &mut Vec<[u32; 3]>, heard: Heard) {
+    if let Heard::Message { id: Some(id), numbers, .. } = heard {
+        let known = requests.iter().position(|&request| request == numbers);
+        match (id, known) {
+            (speak::REQUEST, None) => requests.push(numbers),
+            (speak::CANCEL, Some(index)) => drop(requests.remove(index)),
+            _ => {}
+        }
+    }
+}
+
+fn held_len(job: &Job) -> usize {
+    match job {
+        Job::Store { blocks, .. } => blocks.iter().map(|block| block.as_slice().len()).sum(),
+        Job::Read { range, .. } => range.len() as usize,
+        Job::Open { .. }
+        | Job::Check { .. }
+        | Job::Save { .. }
+        | Job::Announce { .. }
+        | Job::Resolve { .. }
+        | Job::Record { .. } => 0,
+    }
+}
+
+fn addr(index: usize) -> SocketAddr {
+    let last = u8::try_from(index).expect("a small number");
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), 6881)
+}

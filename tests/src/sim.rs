@@ -1,0 +1,441 @@
+//! Sessions and scripted peers joined in memory, under virtual time. One seed decides everything.
+//!
+//! Each event touches one node. No step looks at all nodes or all links, so that a swarm of a
+//! thousand costs a thousand times one.
+
+mod flow;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use peerless_core::key::Slab;
+use peerless_core::rng::Rng;
+use peerless_core::{AddTorrent, Check, Config, Input, Instant, Job, JobDone, Output, Purpose, TorrentKey};
+
+use crate::host::Host;
+use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed, pick};
+use crate::puppet::{Plan, Puppet};
+use crate::sample::Sample;
+use crate::tracker::{Tracker, host_of};
+
+/// A network of nodes.
+#[derive(Debug)]
+pub struct Swarm {
+    /// How the network treats everybody; a change counts from then on.
+    pub net: Net,
+    /// Trackers, by the host in their URL.
+    pub trackers: BTreeMap<String, Tracker>,
+    /// Names that can be looked up.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    now: Instant,
+    rng: Rng,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled_count: u64,
+    nodes: Vec<Node>,
+    addrs: BTreeMap<SocketAddr, NodeId>,
+    links: Slab<LinkKey, Link>,
+    complete_count: usize,
+    /// Buffers for the next parts of streams.
+    spare: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Node {
+    addr: SocketAddr,
+    speed: Speed,
+    up_free_at: Instant,
+    down_free_at: Instant,
+    dial_count: u16,
+    down: bool,
+    actor: Actor,
+}
+
+#[derive(Debug)]
+enum Actor {
+    Host(Box<Host>),
+    Puppet(Box<Puppet>),
+    /// Dials reach nobody: not even a refusal comes back.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: Instant,
+    number: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Wake(NodeId),
+    PuppetWake(NodeId),
+    PuppetDial(NodeId, SocketAddr),
+    /// The host's life in which it was asked for, and the job.
+    Job(NodeId, u32, Box<Job>),
+    /// The dial has reached the one who was called.
+    Dialled(LinkKey),
+    /// The answer has reached the one who called; whether it is yes.
+    DialAnswered(LinkKey, bool),
+    /// A part has left the line of this end.
+    Departed(Conn),
+    /// A part has come to this end.
+    Arrived(Conn),
+    /// There may be room again for what this end has to send.
+    Pump(Conn),
+    Cut(LinkKey),
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// What a new host does with a torrent.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Whether to get the data or only to serve it.
+    pub purpose: Purpose,
+    /// What to believe of data that is there.
+    pub check: Check,
+    /// Addresses it is told of.
+    pub peers: Vec<SocketAddr>,
+    /// Announce URLs; those of the torrent if `None`.
+    pub tiers: Option<Vec<Vec<String>>>,
+}
+
+impl Role {
+    /// A leech that is told of these addresses.
+    #[must_use]
+    pub fn leech(peers: &[SocketAddr]) -> Self {
+        Self { purpose: Purpose::Download, check: Check::Auto, peers: peers.to_vec(), tiers: None }
+    }
+
+    /// A seed that waits to be called.
+    #[must_use]
+    pub const fn seed() -> Self {
+        Self { purpose: Purpose::Serve, check: Check::Trust, peers: Vec::new(), tiers: None }
+    }
+}
+
+impl Swarm {
+    /// An empty network.
+    #[must_use]
+    pub fn new(seed: u64, net: Net) -> Self {
+        Self {
+            net,
+            trackers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            now: Instant::START,
+            rng: Rng::new(seed),
+            queue: BinaryHeap::new(),
+            scheduled_count: 0,
+            nodes: Vec::new(),
+            addrs: BTreeMap::new(),
+            links: Slab::default(),
+            complete_count: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The address that the next node will have.
+    #[must_use]
+    pub fn next_addr(&self) -> SocketAddr {
+        let [.., a, b, c] = u32::try_from(self.nodes.len() + 1).expect("fewer than 2^24 nodes").to_be_bytes();
+        SocketAddr::new(Ipv4Addr::new(10, a, b, c).into(), 6881)
+    }
+
+    /// The address of a node.
+    #[must_use]
+    pub fn addr(&self, node: NodeId) -> SocketAddr {
+        self.nodes[node.0].addr
+    }
+
+    /// Adds a Session; its `listen_port` is set here.
+    pub fn add_host(&mut self, config: Config, speed: Speed) -> NodeId {
+        let config = Config { listen_port: Some(self.next_addr().port()), ..config };
+        let seed = self.rng.next_u64();
+        self.add_node(speed, Actor::Host(Box::new(Host::new(config, seed, self.now))))
+    }
+
+    /// Adds a scripted peer of the torrent, and starts it.
+    pub fn add_puppet(&mut self, sample: &Sample, plan: Plan, speed: Speed) -> NodeId {
+        let mut puppet = Puppet::new(sample.clone(), plan, self.rng.next_u64());
+        let mut acts = Vec::new();
+        puppet.start(&mut acts);
+        let node = self.add_node(speed, Actor::Puppet(Box::new(puppet)));
+        self.perform(node, acts);
+        node
+    }
+
+    /// Adds an address at which dials get no answer.
+    pub fn add_silent(&mut self) -> SocketAddr {
+        let node = self.add_node(Speed::default(), Actor::Silent);
+        self.addr(node)
+    }
+
+    /// Adds a Session that has all of the torrent, and starts it.
+    pub fn add_seed(&mut self, sample: &Sample) -> NodeId {
+        let node = self.add_host(Config::default(), Speed::default());
+        self.host_mut(node).disk.insert_full(sample);
+        self.start(node, sample, Role::seed());
+        node
+    }
+
+    /// Adds a Session that has nothing of the torrent and knows these peers, and starts it.
+    pub fn add_leech(&mut self, sample: &Sample, peers: &[SocketAddr]) -> NodeId {
+        let node = self.add_host(Config::default(), Speed::default());
+        self.host_mut(node).disk.insert(sample);
+        self.start(node, sample, Role::leech(peers));
+        node
+    }
+
+    /// Adds the torrent to a host, whose disk knows it.
+    ///
+    /// # Panics
+    /// When the session refuses it.
+    pub fn start(&mut self, node: NodeId, sample: &Sample, role: Role) -> TorrentKey {
+        let now = self.now;
+        let add = AddTorrent {
+            metainfo: sample.metainfo.clone(),
+            root: "/sim".into(),
+            purpose: role.purpose,
+            check: role.check,
+            tiers: role.tiers.unwrap_or_else(|| sample.metainfo.tiers().to_vec()),
+            peers: role.peers,
+            hosts: Vec::new(),
+        };
+        let torrent = self.host_mut(node).session.add_torrent(now, add).expect("a new torrent is taken");
+        self.settle(node);
+        torrent
+    }
+
+    /// A host.
+    ///
+    /// # Panics
+    /// When the node is none.
+    #[must_use]
+    pub fn host(&self, node: NodeId) -> &Host {
+        match &self.nodes[node.0].actor {
+            Actor::Host(host) => host,
+            Actor::Puppet(_) | Actor::Silent => panic!("{node:?} is no host"),
+        }
+    }
+
+    /// A host; call [`Swarm::settle`] after a change to its session.
+    ///
+    /// # Panics
+    /// When the node is none.
+    pub fn host_mut(&mut self, node: NodeId) -> &mut Host {
+        match &mut self.nodes[node.0].actor {
+            Actor::Host(host) => host,
+            Actor::Puppet(_) | Actor::Silent => panic!("{node:?} is no host"),
+        }
+    }
+
+    /// A scripted peer.
+    ///
+    /// # Panics
+    /// When the node is none.
+    #[must_use]
+    pub fn puppet(&self, node: NodeId) -> &Puppet {
+        match &self.nodes[node.0].actor {
+            Actor::Puppet(puppet) => puppet,
+            Actor::Host(_) | Actor::Silent => panic!("{node:?} is no puppet"),
+        }
+    }
+
+    /// How many torrents have been completed, on all hosts.
+    #[must_use]
+    pub const fn complete_count(&self) -> usize {
+        self.complete_count
+    }
+
+    /// Runs until `done`, which is asked after each step; false if `limit` of virtual time passed
+    /// first or nothing is left that could happen.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !done(self) {
+            if self.queue.peek().is_none_or(|Reverse(next)| next.at > end) {
+                self.now = end;
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    /// Lets so much virtual time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// The node dies: its session is gone, its peers see their connections break, and what the disk
+    /// had not synced is there or not. Nobody reaches it until [`Swarm::revive`].
+    pub fn crash(&mut self, node: NodeId) {
+        self.cut_all(node);
+        self.nodes[node.0].down = true;
+        let seed = self.rng.next_u64();
+        let now = self.now;
+        self.host_mut(node).crash(seed, now);
+    }
+
+    /// Brings a dead node back, without a torrent.
+    pub fn revive(&mut self, node: NodeId) {
+        self.nodes[node.0].down = false;
+    }
+
+    /// Breaks every connection of a node.
+    pub fn cut_all(&mut self, node: NodeId) {
+        let conns: Vec<Conn> = self.host(node).conns.values().copied().collect();
+        conns.into_iter().for_each(|conn| self.cut(conn.link));
+    }
+
+    /// Does what a host's session asks for, until it asks for nothing more.
+    pub fn settle(&mut self, node: NodeId) {
+        let now = self.now;
+        while let Some(output) = self.host_mut(node).next_output(now) {
+            match output {
+                Output::Connect { peer, addr } => self.dial(node, Some(peer), addr),
+                Output::Send { peer } => {
+                    if let Some(conn) = self.conn(node, peer) {
+                        self.pump(conn);
+                    }
+                }
+                Output::Resume { peer } => {
+                    if let Some(conn) = self.conn(node, peer) {
+                        self.deliver(conn);
+                    }
+                }
+                Output::Close { peer, .. } => {
+                    if let Some(conn) = self.host_mut(node).forget(peer) {
+                        self.close_end(conn);
+                    }
+                }
+                Output::Job(job) => self.ask(node, job),
+                Output::Event(event) => {
+                    let host = self.host_mut(node);
+                    let before = host.completed.len();
+                    host.note(now, event);
+                    let more = host.completed.len() - before;
+                    self.complete_count += more;
+                }
+            }
+        }
+        if let Some(at) = self.host_mut(node).next_wake(now) {
+            self.schedule(at, What::Wake(node));
+        }
+    }
+
+    fn step(&mut self) {
+        let Some(Reverse(next)) = self.queue.pop() else {
+            return;
+        };
+        debug_assert!(next.at >= self.now, "time goes forward");
+        self.now = next.at;
+        match next.what {
+            What::Wake(node) => self.wake(node),
+            What::PuppetWake(node) => self.wake_puppet(node),
+            What::PuppetDial(node, addr) => self.dial(node, None, addr),
+            What::Job(node, life, job) => self.work(node, life, *job),
+            What::Dialled(link) => self.on_dialled(link),
+            What::DialAnswered(link, yes) => self.on_dial_answered(link, yes),
+            What::Departed(conn) => self.on_departed(conn),
+            What::Arrived(conn) => self.on_arrived(conn),
+            What::Pump(conn) => self.pump_and_settle(conn),
+            What::Cut(link) => self.cut(link),
+        }
+    }
+
+    fn wake(&mut self, node: NodeId) {
+        let now = self.now;
+        let host = self.host_mut(node);
+        if host.wake_at == Some(now) {
+            host.wake_at = None;
+            host.wake(now);
+            self.settle(node);
+        }
+    }
+
+    /// Gives a job to whom it is for, after the time that it takes.
+    fn ask(&mut self, node: NodeId, job: Job) {
+        let delay = if matches!(job, Job::Announce { .. } | Job::Resolve { .. }) {
+            pick(&mut self.rng, &self.net.tracker_delay)
+        } else {
+            pick(&mut self.rng, &self.net.job_delay)
+        };
+        let host = self.host_mut(node);
+        host.disk.ask(&job);
+        let life = host.life;
+        self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
+    }
+
+    fn work(&mut self, node: NodeId, life: u32, job: Job) {
+        if self.host(node).life != life {
+            return;
+        }
+        let (now, ip) = (self.now, self.addr(node).ip());
+        let done = match job {
+            Job::Announce { torrent, tier, url } => {
+                let tracker = self.trackers.entry(host_of(&url).into()).or_default();
+                let result = tracker.get(now, ip, &url, &mut self.rng);
+                JobDone::Announced { torrent, tier, result }
+            }
+            Job::Resolve { torrent, host, port } => {
+                let found = self.names.get(&host).ok_or("no such name");
+                let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
+                JobDone::Resolved { torrent, host, result: addrs.map_err(Into::into) }
+            }
+            job @ (Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Save { .. }
+            | Job::Record { .. }) => self.host_mut(node).disk.run(job),
+        };
+        self.host_mut(node).session.handle_input(now, Input::Done(done));
+        self.settle(node);
+    }
+
+    fn add_node(&mut self, speed: Speed, actor: Actor) -> NodeId {
+        let (node, addr, now) = (NodeId(self.nodes.len()), self.next_addr(), self.now);
+        self.addrs.insert(addr, node);
+        self.nodes.push(Node {
+            addr,
+            speed,
+            up_free_at: now,
+            down_free_at: now,
+            dial_count: 0,
+            down: false,
+            actor,
+        });
+        node
+    }
+
+    fn schedule(&mut self, at: Instant, what: What) {
+        self.scheduled_count += 1;
+        self.queue.push(Reverse(Scheduled { at, number: self.scheduled_count, what }));
+    }
+}

@@ -1,0 +1,198 @@
+//! The wire protocol once more, small and on its own, so that the harness shares no mistake with
+//! the core: what scripted peers say, and an ear that follows a stream without keeping it.
+
+/// `choke`, and the further message ids of BEP 3 in their order.
+pub const CHOKE: u8 = 0;
+/// `unchoke`.
+pub const UNCHOKE: u8 = 1;
+/// `interested`.
+pub const INTERESTED: u8 = 2;
+/// `not interested`.
+pub const NOT_INTERESTED: u8 = 3;
+/// `have`.
+pub const HAVE: u8 = 4;
+/// `bitfield`.
+pub const BITFIELD: u8 = 5;
+/// `request`.
+pub const REQUEST: u8 = 6;
+/// `piece`.
+pub const PIECE: u8 = 7;
+/// `cancel`.
+pub const CANCEL: u8 = 8;
+
+/// The length of a handshake.
+pub const HANDSHAKE_LEN: usize = 68;
+
+/// A handshake without any extension.
+#[must_use]
+pub fn handshake(info_hash: &[u8; 20], peer_id: &[u8; 20]) -> Vec<u8> {
+    let mut bytes = b"\x13BitTorrent protocol".to_vec();
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(info_hash);
+    bytes.extend_from_slice(peer_id);
+    bytes
+}
+
+/// Appends a message with these numbers behind its id and then these bytes.
+pub fn message(out: &mut Vec<u8>, id: u8, numbers: &[u32], bytes: &[u8]) {
+    let len = 1 + 4 * numbers.len() + bytes.len();
+    out.extend_from_slice(&u32::try_from(len).expect("a short message").to_be_bytes());
+    out.push(id);
+    numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+    out.extend_from_slice(bytes);
+}
+
+/// What an [`Ear`] heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The handshake is over.
+    Handshake {
+        /// The info-hash in it.
+        info_hash: [u8; 20],
+        /// The peer id in it.
+        peer_id: [u8; 20],
+    },
+    /// A whole message has passed.
+    Message {
+        /// Its id; `None` for a keep-alive.
+        id: Option<u8>,
+        /// The first three numbers behind the id, 0 where there are fewer.
+        numbers: [u32; 3],
+        /// The message's length without its prefix.
+        len: u32,
+    },
+}
+
+/// The most bytes of a message that are looked at: id and three numbers.
+const HEAD_LEN: usize = 13;
+
+/// Follows one direction of a connection, cut anywhere, without allocating.
+#[derive(Debug)]
+pub struct Ear {
+    stage: Stage,
+    buffer: [u8; HANDSHAKE_LEN],
+    filled: usize,
+    /// The current message's length.
+    len: u32,
+    /// Bytes of the current message still to come that are not looked at.
+    skip: u32,
+}
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Handshake,
+    Len,
+    Head,
+    Skip,
+}
+
+impl Default for Ear {
+    fn default() -> Self {
+        Self { stage: Stage::Handshake, buffer: [0; HANDSHAKE_LEN], filled: 0, len: 0, skip: 0 }
+    }
+}
+
+impl Ear {
+    /// An ear for a stream whose handshake has passed.
+    #[must_use]
+    pub fn behind_handshake() -> Self {
+        Self { stage: Stage::Len, ..Self::default() }
+    }
+
+    /// Hears the next bytes of the stream.
+    pub fn hear(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Heard)) {
+        while !bytes.is_empty() {
+            let goal = self.goal();
+            let take = (goal - self.filled).min(bytes.len());
+            let (head, rest) = bytes.split_at(take);
+            bytes = rest;
+            if self.stage != Stage::Skip {
+                self.buffer[self.filled..self.filled + take].copy_from_slice(head);
+            }
+            self.filled += take;
+            if self.filled == goal {
+                self.advance(&mut tell);
+            }
+        }
+    }
+
+    /// How many bytes the current stage takes, at least 1.
+    fn goal(&self) -> usize {
+        match self.stage {
+            Stage::Handshake => HANDSHAKE_LEN,
+            Stage::Len => 4,
+            Stage::Head => HEAD_LEN.min(self.len as usize),
+            Stage::Skip => self.skip as usize,
+        }
+    }
+
+    fn advance(&mut self, tell: &mut impl FnMut(Heard)) {
+        let filled = std::mem::take(&mut self.filled);
+        self.stage = match self.stage {
+            Stage::Handshake => {
+                tell(Heard::Handshake { info_hash: self.id_at(28), peer_id: self.id_at(48) });
+                Stage::Len
+            }
+            Stage::Len => {
+                self.len = self.number_at(0);
+                // What a shorter message leaves unfilled reads as zero.
+                self.buffer = [0; HANDSHAKE_LEN];
+                if self.len == 0 { self.end(tell) } else { Stage::Head }
+            }
+            Stage::Head => {
+                self.skip = self.len - u32::try_from(filled).expect("at most 13");
+                if self.skip == 0 { self.end(tell) } else { Stage::Skip }
+            }
+            Stage::Skip => self.end(tell),
+        };
+    }
+
+    fn end(&self, tell: &mut impl FnMut(Heard)) -> Stage {
+        let id = (self.len > 0).then_some(self.buffer[0]);
+        let numbers = [self.number_at(1), self.number_at(5), self.number_at(9)];
+        tell(Heard::Message { id, numbers, len: self.len });
+        Stage::Len
+    }
+
+    fn number_at(&self, at: usize) -> u32 {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.buffer[at..at + 4]);
+        u32::from_be_bytes(bytes)
+    }
+
+    fn id_at(&self, at: usize) -> [u8; 20] {
+        let mut id = [0; 20];
+        id.copy_from_slice(&self.buffer[at..at + 20]);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_heard_the_same_however_it_is_cut() {
+        let mut stream = handshake(&[1; 20], &[2; 20]);
+        message(&mut stream, REQUEST, &[1, 2, 3], &[]);
+        stream.extend_from_slice(&[0; 4]);
+        message(&mut stream, PIECE, &[4, 5], &[9; 30]);
+        message(&mut stream, HAVE, &[6], &[]);
+        let heard = |cut: usize| {
+            let (mut ear, mut all) = (Ear::default(), Vec::new());
+            stream.chunks(cut).for_each(|part| ear.hear(part, |heard| all.push(heard)));
+            all
+        };
+        let message = |id, numbers, len| Heard::Message { id, numbers, len };
+        let nines = u32::from_be_bytes([9; 4]);
+        let want = vec![
+            Heard::Handshake { info_hash: [1; 20], peer_id: [2; 20] },
+            message(Some(REQUEST), [1, 2, 3], 13),
+            message(None, [0; 3], 0),
+            message(Some(PIECE), [4, 5, nines], 39),
+            message(Some(HAVE), [6, 0, 0], 5),
+        ];
+        (1..=stream.len()).for_each(|cut| assert_eq!(heard(cut), want, "cut at {cut}"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Every input that once broke a property, and every seed of the fuzz corpora, once more.
+
+use std::fs;
+use std::path::Path;
+
+use peerless_tests::check;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [here.join("regressions"), here.join("../fuzz/corpus")];
+    for folder in folders.map(|folder| folder.join(target)) {
+        // A target without a crash has no folder yet.
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            println!("{}", path.display());
+            check(&fs::read(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn wire() {
+    replay("wire", check::wire);
+}
+
+#[test]
+fn handshake() {
+    replay("handshake", check::handshake);
+}
