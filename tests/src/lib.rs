@@ -1,1 +1,3 @@
 //! Placeholder.
+#[cfg(target_os = "linux")]
+pub mod real;
