@@ -1,17 +1,20 @@
 """libtorrent as a test peer, driven by its Python bindings.
 
     libtorrent_peer.py create PATH TORRENT --tracker URL --piece-length BYTES
+    libtorrent_peer.py hash TORRENT
     libtorrent_peer.py seed  --listen A:P --dir DIR TORRENT...
     libtorrent_peer.py leech --listen A:P --dir DIR TORRENT...
 
 Peers come from the torrents' trackers alone: no DHT, no local discovery, no PEX. Prints one
-JSON object per line and serves until it is stopped: `ready` when everything is checked,
-`done` when every torrent is complete, with the payload bytes taken from each address.
+JSON object per line and serves until SIGTERM: `ready` when everything is checked, `done` when
+every torrent is complete, with the payload bytes taken from each address, and `end` with the
+payload bytes sent in all.
 """
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 
@@ -51,7 +54,11 @@ def create(args):
     lt.set_piece_hashes(maker, os.path.dirname(os.path.abspath(args.path)))
     with open(args.torrent, "wb") as out:
         out.write(lt.bencode(maker.generate()))
-    print(lt.torrent_info(args.torrent).info_hashes().v1)
+    print(info_hash(args))
+
+
+def info_hash(args):
+    return lt.torrent_info(args.torrent).info_hashes().v1
 
 
 def session_of(args):
@@ -95,7 +102,9 @@ def run(args):
     handles = [add(session, torrent, args.dir) for torrent in args.torrents]
     is_ready, is_done = False, False
     sources = {}
-    while True:
+    stops = []
+    signal.signal(signal.SIGTERM, lambda *_: stops.append(True))
+    while not stops:
         session.wait_for_alert(20)
         for alert in session.pop_alerts():
             print(f"{time.monotonic():.3f} {alert}", file=sys.stderr, flush=True)
@@ -111,6 +120,9 @@ def run(args):
             for ((address, _), _), total in sources.items():
                 taken[address] = taken.get(address, 0) + total
             say(event="done", sources=taken)
+    # The counters are brought up to date once a second.
+    time.sleep(1.5)
+    say(event="end", sent=sum(handle.status().total_payload_upload for handle in handles))
 
 
 def main():
@@ -121,6 +133,7 @@ def main():
     maker.add_argument("torrent")
     maker.add_argument("--tracker", required=True)
     maker.add_argument("--piece-length", type=int, required=True)
+    modes.add_parser("hash").add_argument("torrent")
     for mode in ("seed", "leech"):
         peer = modes.add_parser(mode)
         peer.add_argument("--listen", required=True, help="ADDRESS:PORT")
@@ -128,7 +141,12 @@ def main():
         peer.add_argument("--up-limit", type=int, default=0, help="bytes per second")
         peer.add_argument("torrents", nargs="+")
     args = parser.parse_args()
-    create(args) if args.mode == "create" else run(args)
+    if args.mode == "create":
+        create(args)
+    elif args.mode == "hash":
+        print(info_hash(args))
+    else:
+        run(args)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,25 @@ pub(super) fn create(path: &Path, torrent: &Path, tracker: &str, piece_len: u32)
     check_output(&mut command).trim().to_owned()
 }
 
+/// Stops a seed and gives the payload bytes that it sent in all.
+///
+/// # Panics
+/// If it does not end properly.
+pub fn payload_sent(mut seed: Program) -> u64 {
+    seed.signal("TERM");
+    seed.expect_exit(0, STEP_TIMEOUT);
+    let output = seed.output();
+    let end = output.lines().next_back().expect("the seed prints a summary");
+    let summary: serde_json::Value = serde_json::from_str(end).expect("the summary is JSON");
+    summary["sent"].as_u64().expect("the summary has a count")
+}
+
+/// The info-hash that libtorrent computes.
+pub fn info_hash(torrent: &Path) -> String {
+    let mut command = Command::new(python());
+    check_output(command.arg(script("libtorrent_peer.py")).arg("hash").arg(torrent)).trim().to_owned()
+}
+
 /// Whether the bindings can be loaded.
 pub(super) fn is_there() -> bool {
     succeeds(Command::new(python()).args(["-c", "import libtorrent"]))

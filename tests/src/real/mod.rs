@@ -7,10 +7,10 @@
 
 mod aria2;
 mod lab;
-mod libtorrent;
-mod opentracker;
+pub mod libtorrent;
+pub mod opentracker;
 mod payload;
-mod peerless;
+pub mod peerless;
 mod program;
 mod transmission;
 
@@ -21,10 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use lab::{Host, Lab};
-pub use libtorrent::{payload_from, seed as libtorrent_seed};
-pub use opentracker::Opentracker;
-pub use payload::{Payload, PayloadKind, Payloads};
-pub use peerless::{Peerless, binary as peerless_binary, events, info_hash};
+pub use payload::{Payload, PayloadKind, Payloads, TRACKER_PORT};
+pub use peerless::Peerless;
 pub use program::{Program, check_output};
 
 /// How long a transfer may take before the test fails. They take a few seconds; most of this
@@ -41,9 +39,8 @@ pub const PEER_PORT: u16 = 6881;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("transmission-daemon", "transmission-daemon"),
-    ("transmission-remote", "transmission-cli"),
     ("aria2c", "aria2"),
     ("opentracker", "opentracker"),
     ("unshare", "util-linux"),
@@ -95,7 +92,7 @@ impl Client {
             Self::Transmission => transmission::seed(lab, host, payloads),
             Self::Aria2 => aria2::seed(lab, host, payloads),
             Self::Libtorrent => libtorrent::seed(lab, host, payloads, None),
-            Self::Peerless(runtime) => peerless::seed(lab, host, payloads, runtime),
+            Self::Peerless(runtime) => Peerless::seed(lab, host, runtime, payloads).spawn(lab),
         }
     }
 
@@ -105,9 +102,26 @@ impl Client {
             Self::Transmission => transmission::leech(lab, host, payloads),
             Self::Aria2 => (aria2::leech(lab, host, payloads), Done::Exit),
             Self::Libtorrent => (libtorrent::leech(lab, host, payloads), Done::Line(libtorrent::DONE)),
-            Self::Peerless(runtime) => (peerless::leech(lab, host, payloads, runtime), Done::Exit),
+            Self::Peerless(runtime) => {
+                (Peerless::download(lab, host, runtime, payloads).spawn(lab), Done::Exit)
+            }
         };
         Leech { client: self, program, done, dir: host.dir.clone() }
+    }
+
+    /// Like [`Client::leech`], for those that can stay to seed when they are done.
+    ///
+    /// # Panics
+    /// For aria2, which then does not say that it is done.
+    pub fn leech_and_seed(self, lab: &Lab, host: &Host, payloads: &[&Payload]) -> Leech {
+        match self {
+            Self::Peerless(runtime) => {
+                let program = Peerless::download(lab, host, runtime, payloads).arg("--seed").spawn(lab);
+                Leech { client: self, program, done: Done::Completes(payloads.len()), dir: host.dir.clone() }
+            }
+            Self::Transmission | Self::Libtorrent => self.leech(lab, host, payloads),
+            Self::Aria2 => panic!("aria2 tells by its exit that it is done"),
+        }
     }
 }
 
@@ -131,6 +145,8 @@ enum Done {
     Line(&'static str),
     /// It appends a line per torrent to this file.
     Lines(PathBuf, usize),
+    /// It prints so many `complete` events.
+    Completes(usize),
 }
 
 impl Leech {
@@ -142,6 +158,12 @@ impl Leech {
             Done::Lines(path, count) => self.program.wait_for("all torrents done", TRANSFER_TIMEOUT, || {
                 std::fs::read_to_string(path).is_ok_and(|text| text.lines().count() >= *count)
             }),
+            Done::Completes(count) => {
+                let out = self.program.output_path().to_owned();
+                self.program.wait_for("all torrents complete", TRANSFER_TIMEOUT, || {
+                    peerless::events(&out, "complete").len() >= *count
+                });
+            }
         }
         for payload in payloads {
             // Transmission 3.00 never makes files of length zero.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::{libtorrent, peerless};
 
-/// opentracker's usual port.
-pub(super) const TRACKER_PORT: u16 = 6969;
+/// The port of every tracker here.
+pub const TRACKER_PORT: u16 = 6969;
 
 /// Where every torrent here says its tracker is: at a lab's hub.
 pub(super) const TRACKER_URL: &str = "http://10.77.0.1:6969/announce";
@@ -96,7 +96,12 @@ impl Payload {
         self.data.join(self.kind.name())
     }
 
-    /// The payload's length in pieces, in bytes.
+    /// Bytes in all.
+    pub fn total_len(&self) -> u64 {
+        files_below(&self.top()).iter().map(|file| fs::metadata(file).expect("a file").len()).sum()
+    }
+
+    /// Bytes in a piece.
     pub fn piece_len(&self) -> u32 {
         self.kind.piece_len()
     }

@@ -25,17 +25,26 @@ impl Peerless {
         Self { command, name: format!("peerless-{subcommand}") }
     }
 
-    /// `download` of one torrent into the host's folder, with JSON on stdout.
-    pub fn download(lab: &Lab, host: &Host, runtime: Runtime, torrent: &Path) -> Self {
-        Self::transfer(lab, host, "download", runtime).arg("--output").arg(&host.dir).arg(torrent)
+    /// `download` of all `payloads` into the host's folder, with JSON on stdout.
+    pub fn download(lab: &Lab, host: &Host, runtime: Runtime, payloads: &[&Payload]) -> Self {
+        Self::transfer(lab, host, "download", runtime).arg("--output").arg(&host.dir).torrents(payloads)
     }
 
-    /// `download` or `seed` with JSON on stdout; torrents and folder are still to be given.
+    /// `seed` of all `payloads` from the host's folder, with JSON on stdout.
+    pub fn seed(lab: &Lab, host: &Host, runtime: Runtime, payloads: &[&Payload]) -> Self {
+        Self::transfer(lab, host, "seed", runtime).arg("--data").arg(&host.dir).torrents(payloads)
+    }
+
+    /// What the two have in common; the folder is still to be given.
     fn transfer(lab: &Lab, host: &Host, subcommand: &str, runtime: Runtime) -> Self {
         let mut transfer = Self::new(lab, host, subcommand);
         transfer.name = format!("peerless-{subcommand}-{}", runtime.name());
         let port = PEER_PORT.to_string();
         transfer.args(["--json", "-v", "--runtime", runtime.name(), "--port", &port])
+    }
+
+    fn torrents(self, payloads: &[&Payload]) -> Self {
+        self.args(payloads.iter().map(|payload| &payload.torrent))
     }
 
     /// Adds an argument.
@@ -61,25 +70,18 @@ impl Peerless {
     }
 }
 
-/// All JSON events of a type that a program has printed.
-pub fn events(program: &Program, kind: &str) -> Vec<Value> {
-    let output = program.output();
+/// All JSON events of a type in what a program has printed so far.
+pub fn events(output: &Path, kind: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(output).expect("the output is UTF-8");
     // The last line may be half written while the program runs.
-    let whole = output.rfind('\n').map_or("", |end| output.get(..end).unwrap_or_default());
+    let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
     let parse = |line: &str| -> Value { serde_json::from_str(line).expect("each line is one JSON object") };
     whole.lines().map(parse).filter(|event| event["type"] == kind).collect()
 }
 
-/// Seeds data that is in the host's folder.
-pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload], runtime: Runtime) -> Program {
-    let seed = Peerless::transfer(lab, host, "seed", runtime).arg("--data").arg(&host.dir);
-    seed.args(payloads.iter().map(|payload| &payload.torrent)).spawn(lab)
-}
-
-/// Downloads into the host's folder and exits.
-pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], runtime: Runtime) -> Program {
-    let download = Peerless::transfer(lab, host, "download", runtime).arg("--output").arg(&host.dir);
-    download.args(payloads.iter().map(|payload| &payload.torrent)).spawn(lab)
+/// Pieces that a download had when it last said so.
+pub fn have_count(output: &Path) -> u64 {
+    events(output, "progress").last().and_then(|event| event["pieces"]["have"].as_u64()).unwrap_or(0)
 }
 
 /// Makes a v1 torrent of `path` and gives its info-hash.

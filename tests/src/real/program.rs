@@ -43,6 +43,11 @@ impl Program {
         read_lossy(&self.out)
     }
 
+    /// The file that has what it printed.
+    pub fn output_path(&self) -> &Path {
+        &self.out
+    }
+
     /// What it wrote to standard error so far.
     pub fn errors(&self) -> String {
         read_lossy(&self.err)
@@ -104,16 +109,11 @@ impl Program {
         assert_eq!(status.code(), Some(code), "exit of {} ({status})", self.name);
     }
 
-    /// Sends a signal (`INT`, `TERM`, `KILL`) to the program itself.
-    ///
-    /// # Panics
-    /// If there is no such process any more.
+    /// Sends a signal (`INT`, `TERM`, `KILL`) to the program itself; nothing if it has ended.
     pub fn signal(&self, signal: &str) {
         // Our child is `nsenter`, which waits for the program and hands on its status.
-        let pids = children_of(self.child.id());
-        assert!(!pids.is_empty(), "{} has no process to send {signal} to", self.name);
-        for pid in pids {
-            check_output(Command::new("kill").args(["-s", signal, &pid.to_string()]));
+        for pid in children_of(self.child.id()) {
+            succeeds(Command::new("kill").args(["-s", signal, &pid.to_string()]));
         }
     }
 }
@@ -121,9 +121,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if self.try_wait().is_none() {
-            for pid in children_of(self.child.id()) {
-                succeeds(Command::new("kill").args(["-s", "KILL", &pid.to_string()]));
-            }
+            self.signal("KILL");
             let deadline = Instant::now() + STEP_TIMEOUT;
             while self.try_wait().is_none() && Instant::now() < deadline {
                 thread::sleep(POLL_INTERVAL);
