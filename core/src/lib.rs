@@ -1,5 +1,6 @@
 //! BitTorrent as a pure state machine: bytes, events and the time in, actions out.
 
+pub mod bencode;
 pub mod bitfield;
 pub mod block;
 mod config;
@@ -10,6 +11,7 @@ pub mod key;
 pub mod metainfo;
 mod output;
 pub mod peer;
+mod percent;
 pub mod picker;
 pub mod piece;
 pub mod rate;

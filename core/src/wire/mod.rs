@@ -1,1 +1,63 @@
 //! The peer wire protocol (BEP 3): bytes to messages and back.
+//!
+//! Decides what is a handshake and what is a message, and how long each may be. Whether a message
+//! makes sense now, or for this torrent, is decided by the peer that gets it.
+
+mod decode;
+mod decoder;
+mod encode;
+mod handshake;
+mod message;
+
+use std::fmt;
+
+pub use decode::{PIECE_MESSAGE_LEN_MAX, UNKNOWN_MESSAGE_LEN_MAX};
+pub use decoder::{Decoder, Step};
+pub use encode::{PIECE_HEADER_LEN, piece_header};
+pub use handshake::{HANDSHAKE_LEN, Handshake, HandshakeDecoder, HandshakeStep};
+pub use message::Message;
+
+/// Bytes that no peer that keeps to the protocol would send. The stream is of no use after it.
+///
+/// Every `len` is that of the length prefix: id and payload, without the prefix itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WireError {
+    /// The stream does not begin with the handshake of BEP 3.
+    NotBitTorrent,
+    /// A frame longer than any message may be.
+    FrameTooLong {
+        /// Its length.
+        len: u32,
+        /// The longest that is taken in this torrent.
+        max: u32,
+    },
+    /// A message longer than its type may be.
+    TooLong {
+        /// The message's id.
+        id: u8,
+        /// Its length.
+        len: u32,
+        /// The longest that is taken.
+        max: u32,
+    },
+    /// A message too short for its type, or of another length than its type always has.
+    Length {
+        /// The message's id.
+        id: u8,
+        /// Its length.
+        len: u32,
+    },
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBitTorrent => f.write_str("no BitTorrent handshake"),
+            Self::FrameTooLong { len, max } => write!(f, "frame of {len} bytes, over {max}"),
+            Self::TooLong { id, len, max } => write!(f, "message {id} of {len} bytes, over {max}"),
+            Self::Length { id, len } => write!(f, "message {id} of {len} bytes, which it never has"),
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
