@@ -124,11 +124,11 @@ fn second_process(runtime: Runtime) {
     let payloads = Payloads::shared();
     let [_, _, tiny] = payloads.by_libtorrent();
     let lab = Lab::new("second");
-    let (host, other) = (lab.host("first"), lab.host("second"));
+    let (host, mut other) = (lab.host("first"), lab.host("second"));
+    other.dir.clone_from(&host.dir);
     let mut first = Peerless::download(&lab, &host, runtime, &[tiny]).spawn(&lab);
     first.wait_output("\"type\":\"progress\"", STEP_TIMEOUT);
-    let second = Peerless::download(&lab, &other, runtime, &[tiny]).arg("--output").arg(&host.dir);
-    let mut second = second.spawn(&lab);
+    let mut second = Peerless::download(&lab, &other, runtime, &[tiny]).spawn(&lab);
     second.expect_exit(11, STEP_TIMEOUT);
     assert_one_error(&second);
     assert!(first.try_wait().is_none(), "the first goes on");
