@@ -14,13 +14,14 @@ use crate::block::Block;
 use crate::piece::BlockRef;
 use crate::wire::{Message, PIECE_HEADER_LEN, piece_header};
 
-pub use parts::{PartKind, Parts, Unsent};
+pub use parts::Unsent;
+pub(crate) use parts::{PartKind, Parts};
 
 /// The bytes to send to one peer. Empty, it holds no heap.
 ///
 /// It has no bound of its own: who pushes looks at [`SendQueue::len`] first.
 #[derive(Default)]
-pub struct SendQueue {
+pub(crate) struct SendQueue {
     blocks: VecDeque<Queued>,
     /// Protocol bytes behind the last block.
     tail: Vec<u8>,
@@ -35,9 +36,9 @@ pub struct SendQueue {
 
 /// What [`SendQueue::sent`] dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The payload bytes among it.
-    pub payload_len: u64,
+    pub(crate) payload_len: u64,
 }
 
 /// One block and the protocol bytes before it.
@@ -52,14 +53,14 @@ struct Queued {
 
 impl SendQueue {
     /// Puts a message at the end.
-    pub fn push(&mut self, message: Message<'_>) {
+    pub(crate) fn push(&mut self, message: Message<'_>) {
         let tail_len = self.tail.len();
         message.encode(&mut self.tail);
         self.len += self.tail.len() - tail_len;
     }
 
     /// Puts protocol bytes that are no message at the end: a handshake.
-    pub fn push_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
@@ -69,7 +70,7 @@ impl SendQueue {
     ///
     /// # Panics
     /// If the block does not lie within `data`.
-    pub fn push_block(&mut self, block: BlockRef, data: Arc<Block>, offset: usize) {
+    pub(crate) fn push_block(&mut self, block: BlockRef, data: Arc<Block>, offset: usize) {
         let queued =
             Queued { before: mem::take(&mut self.tail), header: piece_header(block), block, data, offset };
         assert_eq!(queued.payload().len(), block.len() as usize, "a block lies within what was read for it");
@@ -80,18 +81,18 @@ impl SendQueue {
 
     /// The bytes that have not left, in order.
     #[must_use]
-    pub fn unsent(&self) -> Unsent<'_> {
+    pub(crate) fn unsent(&self) -> Unsent<'_> {
         Unsent::new(self.parts())
     }
 
     /// The bytes that have not left, in order, payload told from the rest.
     #[must_use]
-    pub fn parts(&self) -> Parts<'_> {
+    pub(crate) fn parts(&self) -> Parts<'_> {
         Parts::new(self.started_len, self.blocks.iter(), &self.tail)
     }
 
     /// Drops the first `len` bytes, or all if there are fewer: the system has them.
-    pub fn sent(&mut self, len: usize) -> Sent {
+    pub(crate) fn sent(&mut self, len: usize) -> Sent {
         let mut left = len.min(self.len);
         let mut payload_len = 0;
         self.len -= left;
@@ -116,25 +117,25 @@ impl SendQueue {
 
     /// How many bytes have not left.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether all bytes have left.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// How many payload bytes have not left.
     #[must_use]
-    pub const fn payload_len(&self) -> usize {
+    pub(crate) const fn payload_len(&self) -> usize {
         self.payload_len
     }
 
     /// Takes out a block of which nothing has left; false if there is none. The peer has
     /// cancelled its request. Of two requests for one block it takes back one.
-    pub fn remove_block(&mut self, block: BlockRef) -> bool {
+    pub(crate) fn remove_block(&mut self, block: BlockRef) -> bool {
         let skip = self.started_block_count();
         let at = self.blocks.iter().skip(skip).position(|queued| queued.block == block);
         let Some(at) = at else { return false };
@@ -144,7 +145,7 @@ impl SendQueue {
     }
 
     /// Takes out all blocks of which nothing has left, and says how many: we choke the peer.
-    pub fn remove_unstarted_blocks(&mut self) -> usize {
+    pub(crate) fn remove_unstarted_blocks(&mut self) -> usize {
         let kept_count = self.started_block_count();
         let removed_count = self.blocks.len() - kept_count;
         (0..removed_count).for_each(|_| self.remove_at(kept_count));

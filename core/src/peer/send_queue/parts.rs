@@ -7,7 +7,7 @@ use super::Queued;
 
 /// What a run of unsent bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartKind {
+pub(crate) enum PartKind {
     /// Handshake, messages, and all of a piece message but its payload.
     Protocol,
     /// Content of the torrent.
@@ -20,7 +20,7 @@ pub struct Unsent<'a>(Parts<'a>);
 
 /// The runs of bytes to send to one peer, in order, none empty, and what each is.
 #[derive(Clone, Debug, Default)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Bytes yet to be passed over: they have left.
     skip: usize,
     /// Header and payload of the block whose turn it is.
