@@ -81,10 +81,7 @@ impl Bitfield {
     /// The payload of a bitfield message.
     #[must_use]
     pub fn to_wire(&self) -> Vec<u8> {
-        let bits = self.bits.clone();
-        let mut bits = bits.unwrap_or_else(|| self.uniform());
-        bits.set_uninitialized(false);
-        bits.into_vec()
+        self.bits.clone().unwrap_or_else(|| self.uniform()).into_vec()
     }
 
     /// How many pieces the torrent has.
@@ -109,6 +106,21 @@ impl Bitfield {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.has_count == 0
+    }
+
+    /// How many pieces are in this set and not in `other`, a set of the same torrent.
+    #[must_use]
+    pub fn count_outside(&self, other: &Self) -> u32 {
+        match (&self.bits, &other.bits) {
+            (_, None) if !other.is_empty() => 0,
+            (_, None) => self.has_count,
+            (None, Some(_)) if self.is_empty() => 0,
+            (None, Some(_)) => self.piece_count - other.has_count,
+            (Some(ours), Some(theirs)) => {
+                let bytes = ours.as_raw_slice().iter().zip(theirs.as_raw_slice());
+                bytes.map(|(ours, theirs)| (ours & !theirs).count_ones()).sum()
+            }
+        }
     }
 
     /// Whether this piece is in the set.
@@ -163,9 +175,11 @@ impl Bitfield {
         true
     }
 
-    /// The bits of the empty or full set.
+    /// The bits of the empty or full set, with no bit set behind the last piece.
     fn uniform(&self) -> BitVec<u8, Msb0> {
-        BitVec::repeat(self.has_count > 0, self.piece_count as usize)
+        let mut bits = BitVec::repeat(self.has_count > 0, self.piece_count as usize);
+        bits.set_uninitialized(false);
+        bits
     }
 
     fn shrink(&mut self) {
@@ -230,6 +244,13 @@ mod tests {
             let want: Vec<_> = geometry.pieces().filter(|piece| model[piece.as_usize()]).collect();
             prop_assert_eq!(set.iter(&geometry).collect::<Vec<_>>(), &want[..]);
             prop_assert_eq!(set.count() as usize, want.len());
+            let odd = geometry.pieces().filter(|piece| piece.get() % 2 == 1);
+            let mut other = Bitfield::empty(count);
+            odd.for_each(|piece| { other.insert(piece); });
+            for (a, b) in [(&set, &other), (&other, &set), (&set, &Bitfield::full(count)), (&Bitfield::full(count), &set)] {
+                let outside = a.iter(&geometry).filter(|piece| !b.has(*piece)).count();
+                prop_assert_eq!(a.count_outside(b) as usize, outside);
+            }
             prop_assert_eq!(Bitfield::from_wire(&set.to_wire(), count), Ok(set));
         }
     }

@@ -1,5 +1,7 @@
 //! What happened outside: what a runtime tells the session.
 
+use std::io;
+
 use crate::job::JobDone;
 use crate::key::PeerKey;
 
@@ -38,4 +40,15 @@ pub enum CloseCause {
     Refused,
     /// The system reported another error while reading, writing or connecting.
     Failed,
+}
+
+impl From<io::ErrorKind> for CloseCause {
+    /// What an error of a socket means here: whether anyone is there, or something else went wrong.
+    fn from(kind: io::ErrorKind) -> Self {
+        let refused = matches!(
+            kind,
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut
+        );
+        if refused { Self::Refused } else { Self::Failed }
+    }
 }

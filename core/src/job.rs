@@ -121,6 +121,31 @@ pub enum Job {
     },
 }
 
+/// Jobs of one lane never wait for those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Files and hashing.
+    Disk,
+    /// HTTP and name resolution: a slow tracker must not hold up a write.
+    Net,
+}
+
+impl Job {
+    /// Which lane it goes into.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Open { .. }
+            | Self::Check { .. }
+            | Self::Store { .. }
+            | Self::Read { .. }
+            | Self::Save { .. }
+            | Self::Record { .. } => Lane::Disk,
+            Self::Announce { .. } | Self::Resolve { .. } => Lane::Net,
+        }
+    }
+}
+
 /// What came of a [`Job`]; it repeats what names it.
 #[derive(Debug)]
 pub enum JobDone {

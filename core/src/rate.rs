@@ -12,7 +12,7 @@ const BUCKET_LEN: Duration = Duration::from_millis(500);
 
 /// Counts bytes, in all and over the last five seconds.
 #[derive(Clone, Debug)]
-pub struct Rate {
+pub(crate) struct Rate {
     total: u64,
     buckets: [u64; BUCKET_COUNT],
     /// The number, since the session's beginning, of the newest bucket.
@@ -24,13 +24,13 @@ pub struct Rate {
 impl Rate {
     /// Counts from `now` on.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         let newest = bucket(now);
         Self { total: 0, buckets: [0; BUCKET_COUNT], newest, oldest: newest }
     }
 
     /// Counts `len` bytes that passed just now.
-    pub fn add(&mut self, now: Instant, len: u64) {
+    pub(crate) fn add(&mut self, now: Instant, len: u64) {
         self.turn(now);
         self.total = self.total.saturating_add(len);
         let slot = slot(self.newest);
@@ -39,12 +39,12 @@ impl Rate {
 
     /// All bytes counted.
     #[must_use]
-    pub const fn total(&self) -> u64 {
+    pub(crate) const fn total(&self) -> u64 {
         self.total
     }
 
     /// Bytes per second over the window that ends now, or over the time since counting began.
-    pub fn per_second(&mut self, now: Instant) -> u64 {
+    pub(crate) fn per_second(&mut self, now: Instant) -> u64 {
         self.turn(now);
         let begun = self.oldest.max((self.newest + 1).saturating_sub(BUCKET_COUNT as u64));
         let begun = BUCKET_LEN.saturating_mul(u32::try_from(begun).unwrap_or(u32::MAX));

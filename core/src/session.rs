@@ -1,4 +1,4 @@
-//! The one machine that a runtime sees: looks up keys, routes inputs, owns the outbox.
+//! The one machine that a runtime sees, and the recorder between the two.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,15 +7,25 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::{Check, Purpose};
+use crate::job::{Check, DiskError, JobDone, Purpose};
 use crate::key::{PeerKey, TorrentKey};
+use crate::machine::Machine;
 use crate::metainfo::Metainfo;
-use crate::output::{Output, Progress};
+use crate::output::{Event, Output, Progress};
+use crate::peer::{Peer, Unsent};
+use crate::record::Recorder;
 use crate::time::Instant;
+use crate::torrent::Torrent;
 
 /// A BitTorrent client without I/O.
+///
+/// Inputs may come in any order, and many before the outputs are drained. The work for one input
+/// is bounded.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    machine: Machine,
+    recorder: Option<Recorder>,
+}
 
 /// A torrent to be added.
 #[derive(Debug)]
@@ -56,112 +66,158 @@ impl fmt::Display for AddTorrentError {
 
 impl std::error::Error for AddTorrentError {}
 
-/// The runs of bytes to send to one peer, in order; see [`Session::unsent`].
-#[derive(Debug)]
-pub struct Unsent<'a>(std::slice::Iter<'a, Vec<u8>>);
-
-impl<'a> Iterator for Unsent<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        self.0.next().map(Vec::as_slice)
-    }
-}
-
 impl Session {
     /// A session whose behaviour is decided by `config`, `seed` and what it will be told.
     #[must_use]
-    pub fn new(_config: Config, _seed: u64, _now: Instant) -> Self {
-        unimplemented!()
+    pub fn new(config: Config, seed: u64, now: Instant) -> Self {
+        let recorder = config.record.then(|| Recorder::new(&config, seed, now));
+        Self { machine: Machine::new(config, seed, now), recorder }
     }
 
     /// Our peer id in every torrent.
     #[must_use]
-    pub fn peer_id(&self) -> PeerId {
-        unimplemented!()
+    pub const fn peer_id(&self) -> PeerId {
+        self.machine.peer_id()
     }
 
     /// Adds a torrent and starts it with a look at what is on disk.
     ///
     /// # Errors
     /// When it is there already or the session is shutting down.
-    pub fn add_torrent(&mut self, _now: Instant, _add: AddTorrent) -> Result<TorrentKey, AddTorrentError> {
-        unimplemented!()
+    pub fn add_torrent(&mut self, now: Instant, add: AddTorrent) -> Result<TorrentKey, AddTorrentError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add_torrent(now, &add);
+        }
+        self.machine.add_torrent(now, add)
     }
 
     /// Closes a torrent's connections, tells its trackers, saves its state and forgets it.
-    pub fn remove_torrent(&mut self, _now: Instant, _torrent: TorrentKey) {
-        unimplemented!()
+    pub fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.remove_torrent(now, torrent);
+        }
+        self.machine.remove_torrent(now, torrent);
     }
 
     /// Gives a torrent a further address to try.
-    pub fn add_peer(&mut self, _now: Instant, _torrent: TorrentKey, _addr: SocketAddr) {
-        unimplemented!()
+    pub fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add_peer(now, torrent, addr);
+        }
+        self.machine.add_peer(now, torrent, addr);
     }
 
     /// Ends everything in order: trackers are told, state is saved. See [`Session::is_shut_down`].
-    pub fn shut_down(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn shut_down(&mut self, now: Instant) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.shut_down(now);
+        }
+        self.machine.shut_down(now);
     }
 
-    /// Whether a shutdown has ended: nothing is left to wait for.
+    /// Whether a shutdown has ended: nothing is left to wait for once the outputs are drained.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        unimplemented!()
+        self.machine.is_shut_down() && self.recorder.as_ref().is_none_or(Recorder::is_done)
     }
 
     /// Whether to take a connection from `addr`; `None`: refuse it.
-    pub fn accept(&mut self, _now: Instant, _addr: SocketAddr) -> Option<PeerKey> {
-        unimplemented!()
+    pub fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.accept(now, addr);
+        }
+        self.machine.accept(now, addr)
     }
 
     /// Tells what happened outside. Inputs for keys that are gone are ignored.
-    pub fn handle_input(&mut self, _now: Instant, _input: Input<'_>) {
-        unimplemented!()
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        if let Input::Done(JobDone::Recorded { result }) = input {
+            return self.on_recorded(result);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(now, &input);
+        }
+        self.machine.handle_input(now, input);
     }
 
     /// Lets time pass. Too early or too often is harmless.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let is_due = self.machine.poll_timeout().is_some_and(|at| at <= now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tick(now);
+            if is_due {
+                recorder.timeout(now);
+            }
+        }
+        if is_due {
+            self.machine.handle_timeout(now);
+        }
     }
 
     /// The next thing to do, if there is one.
     pub fn poll_output(&mut self) -> Option<Output> {
-        unimplemented!()
+        let output = self.machine.poll_output();
+        let Some(recorder) = &mut self.recorder else { return output };
+        match output {
+            Some(output) => {
+                recorder.output(&output);
+                Some(output)
+            }
+            None => {
+                recorder.drained();
+                recorder.take_part(self.machine.is_shut_down()).map(Output::Job)
+            }
+        }
     }
 
     /// When to call [`Session::handle_timeout`] next, if nothing else happens.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        unimplemented!()
+        let flush_at = self.recorder.as_ref().and_then(Recorder::flush_at);
+        self.machine.poll_timeout().into_iter().chain(flush_at).min()
     }
 
-    /// Whether to read from this peer now. False while blocks wait for a slow disk.
+    /// Whether to read from this peer now. False while it does not read what we send it.
     #[must_use]
-    pub fn wants_read(&self, _peer: PeerKey) -> bool {
-        unimplemented!()
+    pub fn wants_read(&self, peer: PeerKey) -> bool {
+        self.machine.peer(peer).is_some_and(Peer::wants_read)
     }
 
     /// The bytes to send to this peer, in order; nothing for a key that is gone.
     #[must_use]
-    pub fn unsent(&self, _peer: PeerKey) -> Unsent<'_> {
-        unimplemented!()
+    pub fn unsent(&self, peer: PeerKey) -> Unsent<'_> {
+        self.machine.peer(peer).map_or_else(Unsent::default, |peer| peer.queue.unsent())
     }
 
     /// Tells that the first `len` bytes of [`Session::unsent`] have been handed to the system.
-    pub fn sent(&mut self, _now: Instant, _peer: PeerKey, _len: usize) {
-        unimplemented!()
+    pub fn sent(&mut self, now: Instant, peer: PeerKey, len: usize) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.sent(now, peer, self.machine.peer(peer), len);
+        }
+        self.machine.sent(now, peer, len);
     }
 
     /// A torrent's figures; `None` for a key that is gone.
     #[must_use]
-    pub fn progress(&mut self, _now: Instant, _torrent: TorrentKey) -> Option<Progress> {
-        unimplemented!()
+    pub fn progress(&mut self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
+        self.machine.progress(now, torrent)
     }
 
     /// The torrent's info-hash; `None` for a key that is gone.
     #[must_use]
-    pub fn info_hash(&self, _torrent: TorrentKey) -> Option<InfoHash> {
-        unimplemented!()
+    pub fn info_hash(&self, torrent: TorrentKey) -> Option<InfoHash> {
+        self.machine.torrent(torrent).map(Torrent::info_hash)
+    }
+
+    /// A part of the recording is written, or recording ends here.
+    fn on_recorded(&mut self, result: Result<(), DiskError>) {
+        let Some(recorder) = &mut self.recorder else { return };
+        match result {
+            Ok(()) => recorder.on_written(),
+            Err(error) => {
+                self.recorder = None;
+                self.machine.tell(Event::RecordFailed { error });
+            }
+        }
     }
 }

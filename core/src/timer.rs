@@ -6,7 +6,7 @@ use crate::time::Instant;
 
 /// At most one deadline for each key; setting, clearing and finding the next are logarithmic.
 #[derive(Debug)]
-pub struct TimerTable<K> {
+pub(crate) struct TimerTable<K> {
     by_key: BTreeMap<K, Instant>,
     by_time: BTreeSet<(Instant, K)>,
 }
@@ -19,7 +19,7 @@ impl<K> Default for TimerTable<K> {
 
 impl<K: Ord + Copy> TimerTable<K> {
     /// Sets the deadline of `key`, in place of an earlier one.
-    pub fn set(&mut self, key: K, at: Instant) {
+    pub(crate) fn set(&mut self, key: K, at: Instant) {
         if let Some(old) = self.by_key.insert(key, at) {
             self.by_time.remove(&(old, key));
         }
@@ -27,7 +27,7 @@ impl<K: Ord + Copy> TimerTable<K> {
     }
 
     /// Forgets the deadline of `key`.
-    pub fn clear(&mut self, key: K) {
+    pub(crate) fn clear(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
         }
@@ -35,18 +35,18 @@ impl<K: Ord + Copy> TimerTable<K> {
 
     /// The deadline of `key`.
     #[must_use]
-    pub fn get(&self, key: K) -> Option<Instant> {
+    pub(crate) fn get(&self, key: K) -> Option<Instant> {
         self.by_key.get(&key).copied()
     }
 
     /// The earliest deadline.
     #[must_use]
-    pub fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|&(at, _)| at)
     }
 
     /// Takes out the earliest deadline that is not after `now`.
-    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
         let &(at, key) = self.by_time.first()?;
         if at > now {
             return None;

@@ -1,1 +1,103 @@
-//! Placeholder.
+//! The blocking work of a session: files, hashing, HTTP, name resolution.
+//!
+//! [`Jobs::run`] does any [`Job`] and returns what came of it. It is called from several worker
+//! threads at once, and it always returns: what goes wrong is in the [`JobDone`]. The runtimes
+//! take it as an argument, so that a test can put its own in its place.
+
+mod disk;
+mod error;
+mod files;
+pub mod hash;
+mod http;
+mod lock;
+mod parallel;
+mod record;
+mod resolve;
+mod resume;
+pub mod verify;
+
+pub use http::{HttpOptions, fetch};
+pub use peerless_core::Lane;
+
+use std::path::PathBuf;
+
+use peerless_core::{Job, JobDone};
+
+use disk::Disk;
+use record::Recording;
+
+/// What jobs may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Files kept open between jobs, at least one. Default: 128, half of what the strictest common
+    /// limit (256, macOS) allows a process, which leaves as many for peers.
+    pub open_files_max: usize,
+    /// Bounds of HTTP requests.
+    pub http: HttpOptions,
+    /// Where the session's recording goes; emptied when its first part comes.
+    pub record: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { open_files_max: 128, http: HttpOptions::default(), record: None }
+    }
+}
+
+/// Does jobs. One is shared by all workers of a session.
+#[derive(Debug)]
+pub struct Jobs {
+    disk: Disk,
+    http: HttpOptions,
+    recording: Recording,
+}
+
+impl Jobs {
+    /// Ready for work; nothing is opened before a job asks for it.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            disk: Disk::new(options.open_files_max),
+            http: options.http,
+            recording: Recording::new(options.record),
+        }
+    }
+
+    /// Does `job`, which may take as long as the disk or the network does.
+    #[must_use]
+    pub fn run(&self, job: Job) -> JobDone {
+        match job {
+            Job::Open { torrent, storage, check, purpose } => {
+                let result = self.disk.open(torrent, &storage, check, purpose);
+                JobDone::Opened { torrent, result }
+            }
+            Job::Check { torrent, storage, pieces } => {
+                let result = self.disk.check(torrent, &storage, &pieces);
+                JobDone::Checked { torrent, pieces, result }
+            }
+            Job::Store { torrent, storage, piece, blocks, digest_blocks } => {
+                let result = self.disk.store(torrent, &storage, piece, &blocks, digest_blocks);
+                JobDone::Stored { torrent, piece, blocks, result }
+            }
+            Job::Read { torrent, peer, storage, range } => {
+                let result = self.disk.read(torrent, &storage, range);
+                JobDone::Read { torrent, peer, range, result }
+            }
+            Job::Save { torrent, storage, have, close } => {
+                let result = self.disk.save(torrent, &storage, have, close);
+                JobDone::Saved { torrent, result }
+            }
+            Job::Announce { torrent, tier, url } => {
+                let result = http::announce(&url, &self.http);
+                JobDone::Announced { torrent, tier, result }
+            }
+            Job::Resolve { torrent, host, port } => {
+                let result = resolve::resolve(&host, port);
+                JobDone::Resolved { torrent, host, result }
+            }
+            Job::Record { offset, bytes } => {
+                JobDone::Recorded { result: self.recording.write(offset, &bytes) }
+            }
+        }
+    }
+}

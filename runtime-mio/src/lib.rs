@@ -1,1 +1,105 @@
-//! Placeholder.
+//! Runs a [`Session`] on one thread over mio, with worker threads for what blocks.
+//!
+//! It moves bytes between sockets and the session, keeps the session's time and hands its jobs to
+//! workers. It knows nothing of the protocol.
+
+mod conn;
+mod event_loop;
+mod listener;
+mod stop;
+mod workers;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use mio::{Poll, Waker};
+use peerless_core::{Event, Instant, Job, JobDone, Session};
+
+use crate::event_loop::EventLoop;
+use crate::listener::Listeners;
+use crate::workers::Workers;
+
+pub use crate::stop::StopHandle;
+
+/// What a [`Runtime`] runs with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where peers can reach us; bound by the caller, who thus knows the port. May be empty.
+    pub listeners: Vec<TcpListener>,
+    /// Disk jobs at work at once.
+    ///
+    /// By default one a core, since a job hashes too; but at least 2, so that a sync to disk does
+    /// not hold up every write, and at most 4, since one loop feeds no more.
+    pub disk_jobs_max: usize,
+    /// Tracker requests and name look-ups at work at once.
+    ///
+    /// By default 8: they mostly wait, and a few dead servers must not hold up the live ones.
+    pub net_jobs_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self { listeners: Vec::new(), disk_jobs_max: cores.clamp(2, 4), net_jobs_max: 8 }
+    }
+}
+
+/// A loop that is ready to run one session.
+#[derive(Debug)]
+pub struct Runtime {
+    poll: Poll,
+    waker: Arc<Waker>,
+    stop: StopHandle,
+    listeners: Listeners,
+    disk_jobs_max: usize,
+    net_jobs_max: usize,
+}
+
+impl Runtime {
+    /// Takes over the listeners.
+    ///
+    /// # Errors
+    /// When the system has no poller or refuses a listener.
+    pub fn new(options: Options) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), event_loop::WAKER)?);
+        let listeners = Listeners::new(options.listeners, poll.registry())?;
+        Ok(Self {
+            stop: StopHandle::new(Arc::clone(&waker)),
+            poll,
+            waker,
+            listeners,
+            disk_jobs_max: options.disk_jobs_max,
+            net_jobs_max: options.net_jobs_max,
+        })
+    }
+
+    /// What stops [`Runtime::run`] from elsewhere.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Runs `session`, made with [`Instant::START`], until it has shut down and every disk job has
+    /// ended. A tracker request that hangs is left behind.
+    ///
+    /// `work` does the jobs, on several threads at once. `on_event` is called on this thread and
+    /// may tell the session what to do.
+    ///
+    /// # Errors
+    /// When the poller fails or no worker thread can be started.
+    ///
+    /// # Panics
+    /// When `work` panicked, with its payload.
+    pub fn run(
+        self,
+        session: Session,
+        work: impl Fn(Job) -> JobDone + Send + Sync + 'static,
+        mut on_event: impl FnMut(&mut Session, Instant, Event),
+    ) -> io::Result<()> {
+        let workers = Workers::new(self.disk_jobs_max, self.net_jobs_max, Arc::new(work), self.waker);
+        EventLoop::new(self.poll, self.listeners, self.stop, workers, session, &mut on_event).run()
+    }
+}

@@ -9,6 +9,8 @@ pub mod host;
 pub mod link;
 pub mod ops;
 pub mod puppet;
+#[cfg(target_os = "linux")]
+pub mod real;
 pub mod sample;
 pub mod sim;
 pub mod speak;

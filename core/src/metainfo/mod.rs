@@ -1,16 +1,42 @@
 //! What a .torrent file says (BEP 3, 12, 27, 47).
 
+mod create;
+mod error;
 mod layout;
+mod parse;
 mod path;
 mod span;
+#[cfg(test)]
+mod tests;
+mod tiers;
+mod unique;
 
+pub use create::{Content, Create, auto_piece_len};
+pub use error::{MetainfoError, Place};
 pub use layout::{File, Layout, Span};
+pub(crate) use tiers::{TRACKER_COUNT_MAX, WEB_SEED_COUNT_MAX, tracker_url, web_seed_url};
 
 use std::fmt;
 use std::ops::Range;
 
+use crate::bencode::Value;
 use crate::id::InfoHash;
 use crate::piece::{Geometry, PieceIndex};
+
+/// The longest .torrent file in bytes: 64 MiB. The digests of
+/// [`PIECE_COUNT_MAX`](crate::piece::PIECE_COUNT_MAX) pieces take 40 MiB, the entries of 200,000
+/// files about 20 MiB.
+pub const FILE_LEN_MAX: usize = 64 << 20;
+
+/// The most files of a torrent, links and padding among them. The largest known have some 200,000.
+pub const FILE_COUNT_MAX: usize = 1_000_000;
+
+/// The longest path of one file in bytes. Linux takes 4,095, from the root on.
+pub const PATH_LEN_MAX: usize = 3072;
+
+/// All paths together, in bytes: as much as the file itself may have, since the torrent's name is
+/// in every path and could otherwise be repeated a million times.
+pub const PATHS_LEN_MAX: usize = FILE_LEN_MAX;
 
 /// The SHA-1 of one piece. (A v2 piece will be verified by a Merkle root: a second case.)
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,24 +52,34 @@ pub struct Metainfo {
     info: Range<usize>,
     digests: Range<usize>,
     info_hash: InfoHash,
+    raw_name: Range<usize>,
     name: String,
     geometry: Geometry,
     layout: Layout,
     private: bool,
     tiers: Vec<Vec<String>>,
+    extras: Extras,
 }
 
-/// Why bytes are not a torrent, with the offset or key that the trouble is at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetainfoError {}
+/// Where in the file that is which is only shown; an empty range is not there.
+#[derive(Clone, PartialEq, Eq)]
+struct Extras {
+    comment: Range<usize>,
+    created_by: Range<usize>,
+    source: Range<usize>,
+    url_list: Range<usize>,
+    creation_date: Option<i64>,
+}
 
 impl Metainfo {
-    /// Reads a .torrent file.
+    /// Reads a .torrent file: BitTorrent v1, or a hybrid (BEP 52) by its v1 half.
     ///
     /// # Errors
     /// When it is not a torrent, or one that can't be used.
-    pub fn parse(_raw: Vec<u8>) -> Result<Self, MetainfoError> {
-        unimplemented!()
+    pub fn parse(mut raw: Vec<u8>) -> Result<Self, MetainfoError> {
+        let read = parse::parse(&raw)?;
+        raw.shrink_to_fit();
+        Ok(Self { raw, ..read })
     }
 
     /// The file as it was read.
@@ -103,6 +139,50 @@ impl Metainfo {
     #[must_use]
     pub fn tiers(&self) -> &[Vec<String>] {
         &self.tiers
+    }
+
+    /// The name as it stands in the file, for who must know it: it may be no UTF-8.
+    #[must_use]
+    pub fn raw_name(&self) -> &[u8] {
+        self.raw.get(self.raw_name.clone()).unwrap_or_default()
+    }
+
+    /// `comment`: foreign text of any length. What is no UTF-8 in it is replaced.
+    #[must_use]
+    pub fn comment(&self) -> Option<String> {
+        self.text(&self.extras.comment)
+    }
+
+    /// `created by`: the program that made the torrent; foreign text.
+    #[must_use]
+    pub fn created_by(&self) -> Option<String> {
+        self.text(&self.extras.created_by)
+    }
+
+    /// `source` of `info`: where a private tracker says it comes from; foreign text.
+    #[must_use]
+    pub fn source(&self) -> Option<String> {
+        self.text(&self.extras.source)
+    }
+
+    /// `creation date` in seconds since 1970.
+    #[must_use]
+    pub const fn creation_date(&self) -> Option<i64> {
+        self.extras.creation_date
+    }
+
+    /// The usable URLs of `url-list` (BEP 19). They are only told, not asked.
+    #[must_use]
+    pub fn web_seeds(&self) -> Vec<String> {
+        self.value(&self.extras.url_list).map(tiers::web_seeds).unwrap_or_default()
+    }
+
+    fn text(&self, at: &Range<usize>) -> Option<String> {
+        self.value(at)?.bytes().map(|text| String::from_utf8_lossy(text).into_owned())
+    }
+
+    fn value(&self, at: &Range<usize>) -> Option<Value<'_>> {
+        self.raw.get(at.clone()).and_then(Value::checked)
     }
 }
 

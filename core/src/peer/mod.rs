@@ -1,5 +1,354 @@
-//! One connection to a peer.
+//! One connection to a peer: what has been said on it, and what waits to be said.
+//!
+//! A peer keeps its own books. What its messages mean for pieces and other peers is decided by
+//! its torrent.
+
+mod flow;
+mod requests;
+mod send_queue;
+mod uploads;
+
+pub(crate) use send_queue::PartKind;
+pub use send_queue::Unsent;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::bitfield::{Bitfield, BitfieldError};
+use crate::cx::{Cx, PeerTimer, TimerKey};
+use crate::id::{InfoHash, PeerId};
+use crate::key::{PeerKey, Slab, TorrentKey};
+use crate::output::Output;
+use crate::piece::BlockRef;
+use crate::rate::Rate;
+use crate::time::Instant;
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, WireError};
+use flow::Flow;
+use requests::Requests;
+use send_queue::SendQueue;
+use uploads::Uploads;
+
+/// Every connection of a session.
+pub(crate) type Peers = Slab<PeerKey, Peer>;
+
+/// How long a connection may take to come up and show a handshake, as libtorrent has it.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a peer may say nothing. BEP 3 lets two minutes pass between keep-alives; networks are
+/// allowed another one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long we may say nothing: under BEP 3's two minutes with room for delay.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
+
+/// Bytes that may wait for a peer that does not read. More than the announcement of every piece
+/// of a large torrent or a full pipeline of requests and payload ever is; who lets it fill is cut.
+const UNSENT_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that may wait for a peer while we still read what it says: its requests grow the queue.
+const UNSENT_LEN_READ_MAX: usize = 1024 * 1024;
 
 /// How a peer broke the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PeerError {}
+pub enum PeerError {
+    /// Its bytes are no message.
+    Wire(WireError),
+    /// Its bitfield is not of this torrent.
+    Bitfield(BitfieldError),
+    /// A bitfield came after it had told what it has (BEP 3: only as the first message).
+    LateBitfield,
+    /// It named a piece that does not exist.
+    NoSuchPiece {
+        /// The index it named.
+        index: u32,
+    },
+    /// It asked for a range that is empty, too long, or not within one piece that we have.
+    BadRequest {
+        /// The piece it named.
+        index: u32,
+        /// The offset in the piece.
+        begin: u32,
+        /// The length.
+        len: u32,
+    },
+    /// It keeps sending blocks that were not asked of it.
+    UnaskedBlocks,
+    /// It does not read what it makes us send.
+    DoesNotRead,
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wire(error) => error.fmt(f),
+            Self::Bitfield(error) => error.fmt(f),
+            Self::LateBitfield => f.write_str("bitfield after other messages"),
+            Self::NoSuchPiece { index } => write!(f, "no piece {index}"),
+            Self::BadRequest { index, begin, len } => {
+                write!(f, "bad request of {len} bytes at {begin} of piece {index}")
+            }
+            Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
+            Self::DoesNotRead => f.write_str("does not read what it is sent"),
+        }
+    }
+}
+
+impl std::error::Error for PeerError {}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) key: PeerKey,
+    pub(crate) addr: SocketAddr,
+    /// Whether we made the connection; only then `addr` can be dialled again.
+    pub(crate) outgoing: bool,
+    /// Known from the start if we made the connection, else from the handshake on.
+    pub(crate) torrent: Option<TorrentKey>,
+    pub(crate) phase: Phase,
+    pub(crate) queue: SendQueue,
+    received_at: Instant,
+    sent_at: Instant,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The runtime is making the connection.
+    Connecting,
+    /// Bytes flow, and the peer's handshake is not whole yet.
+    Handshaking(HandshakeDecoder),
+    /// Both sides have shaken hands.
+    Open(Box<Open>),
+}
+
+/// What only a connection has that has shaken hands.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) id: PeerId,
+    /// Taken out while its messages are handled, because they borrow from it.
+    pub(crate) decoder: Option<Decoder>,
+    pub(crate) pieces: Bitfield,
+    /// Whether the peer has told which pieces it has: a bitfield may come only before.
+    pub(crate) told_pieces: bool,
+    /// How many of its pieces we want.
+    pub(crate) wanted_count: u32,
+    pub(crate) flow: Flow,
+    pub(crate) requests: Requests,
+    pub(crate) uploads: Uploads,
+    /// Payload received.
+    pub(crate) down: Rate,
+    /// Payload sent.
+    pub(crate) up: Rate,
+    /// Payload received and sent until the last round of the choker.
+    pub(crate) round_start: (u64, u64),
+    /// Blocks that came without being outstanding, less those that were.
+    pub(crate) unasked_count: u32,
+    /// Since when we unchoke it.
+    pub(crate) unchoked_at: Instant,
+    pub(crate) connected_at: Instant,
+}
+
+impl Peer {
+    /// A connection that the runtime is about to make.
+    pub(crate) fn connecting(cx: &mut Cx, key: PeerKey, addr: SocketAddr, torrent: TorrentKey) -> Self {
+        cx.timers.set(TimerKey::Peer(key, PeerTimer::Handshake), cx.now + HANDSHAKE_TIMEOUT);
+        Self::new(cx.now, key, addr, Some(torrent), Phase::Connecting)
+    }
+
+    /// A connection that somebody else has made.
+    pub(crate) fn accepted(cx: &mut Cx, key: PeerKey, addr: SocketAddr) -> Self {
+        cx.timers.set(TimerKey::Peer(key, PeerTimer::Handshake), cx.now + HANDSHAKE_TIMEOUT);
+        Self::new(cx.now, key, addr, None, Phase::Handshaking(HandshakeDecoder::default()))
+    }
+
+    fn new(now: Instant, key: PeerKey, addr: SocketAddr, torrent: Option<TorrentKey>, phase: Phase) -> Self {
+        let outgoing = torrent.is_some();
+        let queue = SendQueue::default();
+        Self { key, addr, outgoing, torrent, phase, queue, received_at: now, sent_at: now }
+    }
+
+    /// Whether it has not shown a handshake yet.
+    pub(crate) const fn is_half_open(&self) -> bool {
+        !matches!(self.phase, Phase::Open(_))
+    }
+
+    pub(crate) fn open(&self) -> Option<&Open> {
+        match &self.phase {
+            Phase::Open(open) => Some(open),
+            Phase::Connecting | Phase::Handshaking(_) => None,
+        }
+    }
+
+    pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
+        match &mut self.phase {
+            Phase::Open(open) => Some(open),
+            Phase::Connecting | Phase::Handshaking(_) => None,
+        }
+    }
+
+    /// The connection is up: the side that made it speaks first.
+    pub(crate) fn on_connected(&mut self, cx: &mut Cx, info_hash: InfoHash) {
+        self.phase = Phase::Handshaking(HandshakeDecoder::default());
+        self.send_handshake(cx, info_hash);
+    }
+
+    pub(crate) fn send_handshake(&mut self, cx: &mut Cx, info_hash: InfoHash) {
+        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: cx.peer_id };
+        self.send_with(cx, |queue| queue.push_bytes(&handshake.encode()));
+    }
+
+    /// The handshakes are done.
+    pub(crate) fn on_open(&mut self, cx: &mut Cx, id: PeerId, piece_count: u32) {
+        let now = cx.now;
+        cx.timers.clear(TimerKey::Peer(self.key, PeerTimer::Handshake));
+        cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), now + IDLE_TIMEOUT);
+        cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), now + KEEP_ALIVE_INTERVAL);
+        self.phase = Phase::Open(Box::new(Open {
+            id,
+            decoder: Some(Decoder::new(piece_count)),
+            pieces: Bitfield::empty(piece_count),
+            told_pieces: false,
+            wanted_count: 0,
+            flow: Flow::default(),
+            requests: Requests::new(now),
+            uploads: Uploads::default(),
+            down: Rate::new(now),
+            up: Rate::new(now),
+            round_start: (0, 0),
+            unasked_count: 0,
+            unchoked_at: now,
+            connected_at: now,
+        }));
+    }
+
+    pub(crate) fn send(&mut self, cx: &mut Cx, message: Message<'_>) {
+        self.send_with(cx, |queue| queue.push(message));
+    }
+
+    /// Lets `push` fill the send queue, and tells the runtime if it was empty.
+    pub(crate) fn send_with<T>(&mut self, cx: &mut Cx, push: impl FnOnce(&mut SendQueue) -> T) -> T {
+        let was_empty = self.queue.is_empty();
+        let result = push(&mut self.queue);
+        self.tell_unsent(cx, was_empty);
+        result
+    }
+
+    /// As [`Peer::send_with`], for what needs the open connection's state; `None` if it is not open.
+    pub(crate) fn send_with_open<T>(
+        &mut self,
+        cx: &mut Cx,
+        push: impl FnOnce(&mut SendQueue, &mut Open) -> T,
+    ) -> Option<T> {
+        let was_empty = self.queue.is_empty();
+        let Phase::Open(open) = &mut self.phase else { return None };
+        let result = push(&mut self.queue, open);
+        self.tell_unsent(cx, was_empty);
+        Some(result)
+    }
+
+    fn tell_unsent(&mut self, cx: &mut Cx, was_empty: bool) {
+        if was_empty && !self.queue.is_empty() {
+            self.sent_at = cx.now;
+            cx.outbox.push_back(Output::Send { peer: self.key });
+        }
+    }
+
+    /// Whether so much waits for it that it can't be reading.
+    pub(crate) fn does_not_read(&self) -> bool {
+        self.queue.len() > UNSENT_LEN_MAX
+    }
+
+    pub(crate) fn wants_read(&self) -> bool {
+        self.queue.len() <= UNSENT_LEN_READ_MAX
+    }
+
+    /// The first `len` bytes of the send queue have left. Returns the payload among them.
+    pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
+        let wanted_read = self.wants_read();
+        let payload_len = self.queue.sent(len).payload_len;
+        self.sent_at = cx.now;
+        if !wanted_read && self.wants_read() {
+            cx.outbox.push_back(Output::Resume { peer: self.key });
+        }
+        if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
+            open.up.add(cx.now, payload_len);
+        }
+        payload_len
+    }
+
+    pub(crate) const fn on_received(&mut self, now: Instant) {
+        self.received_at = now;
+    }
+
+    /// Whether the peer has been silent for too long; if not, the deadline is set anew.
+    pub(crate) fn is_idle(&self, cx: &mut Cx) -> bool {
+        let deadline = self.received_at + IDLE_TIMEOUT;
+        if deadline > cx.now {
+            cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), deadline);
+        }
+        deadline <= cx.now
+    }
+
+    /// Sends a keep-alive if nothing else went out for long enough.
+    pub(crate) fn keep_alive(&mut self, cx: &mut Cx) {
+        if self.sent_at + KEEP_ALIVE_INTERVAL <= cx.now && self.queue.is_empty() {
+            self.send(cx, Message::KeepAlive);
+        }
+        let next = (self.sent_at + KEEP_ALIVE_INTERVAL).max(cx.now + Duration::from_secs(1));
+        cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), next);
+    }
+
+    /// Tells the peer whether we want something of it, if that has changed.
+    pub(crate) fn update_interest(&mut self, cx: &mut Cx) {
+        let Some(open) = self.open_mut() else { return };
+        let interested = open.wanted_count > 0;
+        if interested != open.flow.am_interested {
+            open.flow.am_interested = interested;
+            self.send(cx, if interested { Message::Interested } else { Message::NotInterested });
+        }
+    }
+
+    /// Lets the peer request.
+    pub(crate) fn unchoke(&mut self, cx: &mut Cx) {
+        let Some(open) = self.open_mut().filter(|open| open.flow.am_choking) else { return };
+        open.flow.am_choking = false;
+        open.unchoked_at = cx.now;
+        self.send(cx, Message::Unchoke);
+    }
+
+    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped.
+    pub(crate) fn choke(&mut self, cx: &mut Cx) {
+        let Some(open) = self.open_mut().filter(|open| !open.flow.am_choking) else { return };
+        open.flow.am_choking = true;
+        open.uploads.clear();
+        let before = self.queue.payload_len();
+        self.queue.remove_unstarted_blocks();
+        cx.budget.end_upload((before - self.queue.payload_len()) as u64);
+        self.send(cx, Message::Choke);
+    }
+
+    /// The peer takes a request back.
+    pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
+        let Some(open) = self.open_mut() else { return };
+        if !open.uploads.cancel(block) && self.queue.remove_block(block) {
+            cx.budget.end_upload(u64::from(block.len()));
+        }
+    }
+
+    /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
+    pub(crate) fn set_snub_timer(&self, cx: &mut Cx) {
+        let key = TimerKey::Peer(self.key, PeerTimer::Snub);
+        if let Some(at) = self.open().and_then(|open| open.requests.snub_at())
+            && cx.timers.get(key).is_none()
+        {
+            cx.timers.set(key, at);
+        }
+    }
+
+    /// The payload counted for this peer's sake that ends with it.
+    pub(crate) fn upload_len(&self) -> u64 {
+        let reading = self.open().map_or(0, |open| open.uploads.reading_len());
+        self.queue.payload_len() as u64 + reading
+    }
+}

@@ -1,1 +1,330 @@
 //! One torrent: its phases, its peers, its pieces.
+//!
+//! It decides what a peer's messages mean for pieces and for other peers. The way of a block down
+//! is in `download`, up in `upload`; looking at what is on disk in `checking`; making and ending
+//! connections is the session's.
+
+mod announcer;
+mod candidates;
+mod checking;
+mod choker;
+mod download;
+mod messages;
+mod rounds;
+mod saving;
+mod upload;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(crate) use announcer::Stats;
+pub(crate) use candidates::Ended;
+
+use crate::bitfield::Bitfield;
+use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::id::{InfoHash, PeerId};
+use crate::job::{DiskError, Job, Purpose};
+use crate::key::{PeerKey, TorrentKey};
+use crate::output::{CloseReason, Event, Progress, State, TorrentError};
+use crate::peer::{Peer, Peers};
+use crate::rate::Rate;
+use crate::session::AddTorrent;
+use crate::storage::Storage;
+use crate::wire::Message;
+use announcer::Announcer;
+use candidates::Candidates;
+use checking::Checking;
+use choker::Choker;
+use download::Download;
+use saving::Saving;
+
+/// A torrent of a session.
+#[derive(Debug)]
+pub(crate) struct Torrent {
+    pub(crate) key: TorrentKey,
+    pub(crate) storage: Arc<Storage>,
+    purpose: Purpose,
+    phase: Phase,
+    /// Pieces verified and on disk.
+    have: Bitfield,
+    /// Connections that have shaken hands.
+    peers: BTreeSet<PeerKey>,
+    pub(crate) announcer: Announcer,
+    pub(crate) candidates: Candidates,
+    choker: Choker,
+    saving: Saving,
+    /// Whether a slot may have become free, or a peer may have come to want one.
+    slots_changed: bool,
+    /// Payload received, good or bad.
+    down: Rate,
+    /// Payload sent.
+    up: Rate,
+    /// Payload received that served nothing.
+    wasted_len: u64,
+    /// Whether the torrent is to be forgotten as soon as its trackers and its disk have been told.
+    closing: bool,
+}
+
+/// What a torrent is doing, with what only that needs.
+#[derive(Debug)]
+enum Phase {
+    /// What is on disk is looked at.
+    Checking(Checking),
+    /// Pieces are wanted.
+    Leeching(Box<Download>),
+    /// What is there is served.
+    Seeding,
+    /// The disk failed it.
+    Stopped,
+}
+
+impl Torrent {
+    pub(crate) fn new(cx: &mut Cx, key: TorrentKey, add: AddTorrent) -> Self {
+        let storage = Arc::new(Storage { metainfo: add.metainfo, root: add.root });
+        let piece_count = storage.metainfo.geometry().piece_count();
+        let mut candidates = Candidates::default();
+        for addr in add.peers {
+            candidates.add(cx.now, &mut cx.rng, addr);
+        }
+        for (host, port) in add.hosts {
+            cx.job(Job::Resolve { torrent: key, host, port });
+        }
+        cx.job(Job::Open {
+            torrent: key,
+            storage: Arc::clone(&storage),
+            check: add.check,
+            purpose: add.purpose,
+        });
+        if let Some(interval) = cx.config.progress_interval {
+            cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
+        }
+        Self {
+            key,
+            storage,
+            purpose: add.purpose,
+            phase: Phase::Checking(Checking::default()),
+            have: Bitfield::empty(piece_count),
+            peers: BTreeSet::new(),
+            announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
+            candidates,
+            choker: Choker::default(),
+            saving: Saving::default(),
+            slots_changed: false,
+            down: Rate::new(cx.now),
+            up: Rate::new(cx.now),
+            wasted_len: 0,
+            closing: false,
+        }
+    }
+
+    pub(crate) fn info_hash(&self) -> InfoHash {
+        self.storage.metainfo.info_hash()
+    }
+
+    /// Whether peers are of use: it is at work and not about to end.
+    pub(crate) const fn takes_peers(&self) -> bool {
+        !self.closing && matches!(self.phase, Phase::Leeching(_) | Phase::Seeding)
+    }
+
+    /// Whether a connection to this peer exists already.
+    pub(crate) fn knows_peer(&self, peers: &Peers, id: PeerId) -> bool {
+        self.peers.iter().any(|key| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id))
+    }
+
+    /// A peer has shaken hands: it is told what we have.
+    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        if self.peers.is_empty() {
+            self.start_rounds(cx);
+        }
+        self.peers.insert(peer.key);
+        if !self.have.is_empty() {
+            peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        }
+        cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
+    }
+
+    /// A connection that had shaken hands is gone, and with it what it owed.
+    pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
+        self.peers.remove(&peer.key);
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.on_peer_gone(cx, peer);
+        }
+        let was_unchoked = peer.open().is_some_and(|open| !open.flow.am_choking);
+        if was_unchoked {
+            self.fill_slots(cx, peers);
+        }
+    }
+
+    /// Asks every peer with room in its pipeline, if there may be something new to ask for.
+    pub(crate) fn refill(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        while std::mem::take(&mut download.refill) {
+            let was_endgame = download.picker.in_endgame();
+            for key in &self.peers {
+                if let Some(peer) = peers.get_mut(*key) {
+                    download.fill(cx, peer);
+                }
+            }
+            // What the first peers were not given they may share once nothing else is left.
+            download.refill |= !was_endgame && download.picker.in_endgame();
+        }
+    }
+
+    /// Asks all peers again: the session has room for pieces again.
+    pub(crate) fn on_room(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.refill = true;
+        }
+        self.refill(cx, peers);
+    }
+
+    /// Fills this peer's pipeline, and the others' if what came gives reason to.
+    pub(crate) fn after_messages(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
+        if let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key)) {
+            let was_endgame = download.picker.in_endgame();
+            download.fill(cx, peer);
+            download.refill |= !was_endgame && download.picker.in_endgame();
+        }
+        self.refill(cx, peers);
+        if self.slots_changed {
+            self.fill_slots(cx, peers);
+        }
+        self.pump_uploads(cx, peers, key);
+    }
+
+    /// A peer owes blocks for too long: others are asked for them.
+    pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
+        let now = cx.now;
+        let Some(peer) = peers.get_mut(key) else { return };
+        let Some(open) = peer.open_mut() else { return };
+        if open.requests.snub_at().is_some_and(|at| at <= now) {
+            open.requests.snubbed = true;
+            if let Phase::Leeching(download) = &mut self.phase {
+                download.release(cx, peer);
+            }
+            self.refill(cx, peers);
+        } else {
+            peer.set_snub_timer(cx);
+        }
+    }
+
+    /// The disk failed the torrent: it stops, and the others go on.
+    fn fail(&mut self, cx: &mut Cx, error: DiskError) {
+        if matches!(self.phase, Phase::Stopped) {
+            return;
+        }
+        self.leave_phase(cx);
+        self.phase = Phase::Stopped;
+        self.announcer.stop(cx.now);
+        self.set_announce_timer(cx);
+        for peer in &self.peers {
+            cx.close(*peer, CloseReason::TorrentGone);
+        }
+        cx.event(Event::Stopped { torrent: self.key, error: TorrentError::Disk(error) });
+        self.save(cx);
+    }
+
+    /// Begins to end: trackers are told, what is being written is waited for, state is saved.
+    pub(crate) fn close(&mut self, cx: &mut Cx) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        for peer in &self.peers {
+            cx.close(*peer, CloseReason::TorrentGone);
+        }
+        for timer in TorrentTimer::ALL {
+            cx.timers.clear(TimerKey::Torrent(self.key, timer));
+        }
+        self.announcer.stop(cx.now);
+        self.set_announce_timer(cx);
+        self.save(cx);
+    }
+
+    /// Whether nothing is left to do for a torrent that is closing.
+    pub(crate) fn is_closed(&self, announces_too: bool) -> bool {
+        self.closing && self.saving.is_closed() && (self.announcer.is_done() || !announces_too)
+    }
+
+    /// Ends what the current phase has in the session's books.
+    pub(crate) fn leave_phase(&mut self, cx: &mut Cx) {
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.let_go(cx);
+        }
+    }
+
+    /// Announces what is due, and sets the timer for the next.
+    pub(crate) fn announce_due(&mut self, cx: &mut Cx) {
+        if matches!(self.phase, Phase::Checking(_)) && !self.closing {
+            return;
+        }
+        let stats = self.stats();
+        self.announcer.announce_due(cx, &stats);
+        self.set_announce_timer(cx);
+    }
+
+    pub(crate) fn set_announce_timer(&self, cx: &mut Cx) {
+        let key = TimerKey::Torrent(self.key, TorrentTimer::Announce);
+        match self.announcer.next_at() {
+            Some(at) => cx.timers.set(key, at),
+            None => cx.timers.clear(key),
+        }
+    }
+
+    /// What announces tell.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            torrent: self.key,
+            info_hash: self.info_hash(),
+            uploaded: self.up.total(),
+            downloaded: self.down.total(),
+            left: self.wanted_len() - self.done_len(),
+            wants_peers: self.takes_peers(),
+        }
+    }
+
+    fn wanted_len(&self) -> u64 {
+        self.storage.metainfo.geometry().total_len()
+    }
+
+    /// Verified bytes.
+    fn done_len(&self) -> u64 {
+        let geometry = self.storage.metainfo.geometry();
+        let mut len = u64::from(self.have.count()) * u64::from(geometry.piece_len());
+        if let Some(last) = geometry.pieces().next_back().filter(|last| self.have.has(*last)) {
+            len -= u64::from(geometry.piece_len() - geometry.len_of(last));
+        }
+        len
+    }
+
+    /// The figures at this moment.
+    pub(crate) fn progress(&mut self, cx: &Cx, peers: &Peers) -> Progress {
+        let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
+        let (mut seed_count, mut unchoked_count) = (0, 0);
+        for open in open {
+            seed_count += usize::from(open.pieces.is_full());
+            unchoked_count += usize::from(!open.flow.peer_choking);
+        }
+        Progress {
+            state: match &self.phase {
+                Phase::Checking(_) => State::Checking,
+                Phase::Leeching(_) => State::Leeching,
+                Phase::Seeding => State::Seeding,
+                Phase::Stopped => State::Stopped,
+            },
+            done_len: self.done_len(),
+            wanted_len: self.wanted_len(),
+            have_count: self.have.count(),
+            piece_count: self.have.piece_count(),
+            downloaded_len: self.down.total(),
+            uploaded_len: self.up.total(),
+            wasted_len: self.wasted_len,
+            down_rate: self.down.per_second(cx.now),
+            up_rate: self.up.per_second(cx.now),
+            peer_count: self.peers.len(),
+            seed_count,
+            unchoked_count,
+            candidate_count: self.candidates.len(),
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub enum Step<'a> {
     Message {
         /// It.
         message: Message<'a>,
-        /// How many bytes of the input it took.
+        /// How many bytes of the input it took, at least one.
         used: usize,
     },
     /// All of the input was taken and no message is whole.
@@ -182,7 +182,7 @@ mod tests {
                 let Step::Message { message, used } = step else { break };
                 see(message);
                 at += used;
-                assert!(at <= end && decoder.heap_len() <= len_max);
+                assert!(used > 0 && at <= end && decoder.heap_len() <= len_max);
             }
             assert!(decoder.heap_len() <= 8.max(2 * decoder.stash.len()), "memory runs ahead of the stream");
             at = end;

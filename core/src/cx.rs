@@ -1,0 +1,104 @@
+//! What every handler may use besides its own state: the time, the limits, chance, and the outbox.
+
+use std::collections::VecDeque;
+
+use crate::block::BlockPool;
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::id::PeerId;
+use crate::job::Job;
+use crate::key::{PeerKey, TorrentKey};
+use crate::output::{CloseReason, Event, Output};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::timer::TimerTable;
+
+/// The context of one call into the session.
+#[derive(Debug)]
+pub(crate) struct Cx {
+    /// The time of the call.
+    pub(crate) now: Instant,
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    pub(crate) timers: TimerTable<TimerKey>,
+    pub(crate) pool: BlockPool,
+    pub(crate) budget: Budget,
+    /// Our name on the wire.
+    pub(crate) peer_id: PeerId,
+    /// Tells trackers that two announces are of one client even if its address changed (BEP 7).
+    pub(crate) announce_key: u32,
+    pub(crate) outbox: VecDeque<Output>,
+    /// Connections to close once the handler that found the reason has returned.
+    pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TimerKey {
+    Peer(PeerKey, PeerTimer),
+    Torrent(TorrentKey, TorrentTimer),
+    /// Trackers that have not heard us stop by then will not.
+    StopAnnounce,
+    /// A shutdown waits no longer.
+    Shutdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PeerTimer {
+    /// Until a connection is up and has shown a handshake.
+    Handshake,
+    /// Until a silent peer is given up.
+    Idle,
+    /// Until a peer that we have nothing to tell hears from us all the same.
+    KeepAlive,
+    /// Until a peer that owes blocks is snubbed.
+    Snub,
+}
+
+impl PeerTimer {
+    pub(crate) const ALL: [Self; 4] = [Self::Handshake, Self::Idle, Self::KeepAlive, Self::Snub];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TorrentTimer {
+    Announce,
+    Dial,
+    Choke,
+    Save,
+    Progress,
+}
+
+impl TorrentTimer {
+    pub(crate) const ALL: [Self; 5] = [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress];
+}
+
+impl Cx {
+    pub(crate) fn new(config: Config, seed: u64, now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        Self {
+            now,
+            budget: Budget::new(config.buffer_len_max),
+            config,
+            timers: TimerTable::default(),
+            pool: BlockPool::default(),
+            peer_id: PeerId::random(&mut rng),
+            announce_key: rng.next_u32(),
+            rng,
+            outbox: VecDeque::new(),
+            to_close: Vec::new(),
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outbox.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn job(&mut self, job: Job) {
+        self.outbox.push_back(Output::Job(job));
+    }
+
+    /// Closes the connection when the handler at work has returned.
+    pub(crate) fn close(&mut self, peer: PeerKey, reason: CloseReason) {
+        self.to_close.push((peer, reason));
+    }
+}

@@ -1,0 +1,196 @@
+//! The blocks asked of one peer: how many at once, and when it is snubbed.
+//!
+//! The pipeline must hold what the peer can send during one round trip, and a little more so that
+//! neither side ever waits for the other. It starts small, grows with each block that comes, and
+//! from the first full second on follows the measured rate and round trip.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::piece::{BLOCK_LEN, BlockRef};
+use crate::time::Instant;
+
+/// Requests kept outstanding at the start; doubles each round trip.
+const DEPTH_START: usize = 8;
+
+/// The fewest requests kept outstanding at a peer that delivers.
+const DEPTH_MIN: usize = 4;
+
+/// What the pipeline holds beyond one round trip: covers a peer's busy disk and uneven networks.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// How long the pipeline only grows before rates are believed.
+const START_TIME: Duration = Duration::from_secs(1);
+
+/// How long a round trip counts as the shortest before it is measured anew: paths change.
+const ROUND_TRIP_LIFE: Duration = Duration::from_secs(30);
+
+/// A peer that owes blocks and delivers none for this long is snubbed, however slow it was:
+/// long enough for one block at 1 KiB/s. (BEP 3 names a minute; a third of it costs less.)
+const SNUB_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One request that is not answered.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    block: BlockRef,
+    at: Instant,
+}
+
+/// The requests outstanding at one peer.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    outstanding: VecDeque<Request>,
+    depth: usize,
+    /// When the first block came.
+    started_at: Option<Instant>,
+    /// The shortest time from request to block of late, and when that was.
+    round_trip: Option<(Duration, Instant)>,
+    /// When the peer last delivered, or was first asked after having delivered all.
+    progress_at: Instant,
+    /// Whether it owed blocks for too long.
+    pub(crate) snubbed: bool,
+}
+
+impl Requests {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            outstanding: VecDeque::new(),
+            depth: DEPTH_START,
+            started_at: None,
+            round_trip: None,
+            progress_at: now,
+            snubbed: false,
+        }
+    }
+
+    /// How many more to send now.
+    pub(crate) fn room(&self) -> usize {
+        let depth = if self.snubbed { 1 } else { self.depth };
+        depth.saturating_sub(self.outstanding.len())
+    }
+
+    /// Notes that `block` has been asked for.
+    pub(crate) fn add(&mut self, now: Instant, block: BlockRef) {
+        if self.outstanding.is_empty() {
+            self.progress_at = now;
+        }
+        self.outstanding.push_back(Request { block, at: now });
+    }
+
+    /// Notes that `block` came; false if it was not outstanding.
+    ///
+    /// `rate` is what the peer delivers, in bytes per second; `depth_max` the most to ask at once.
+    pub(crate) fn answered(&mut self, now: Instant, block: BlockRef, rate: u64, depth_max: usize) -> bool {
+        // Peers answer in order, so this finds it at the front.
+        let Some(request) = self.take(block) else { return false };
+        self.progress_at = now;
+        self.snubbed = false;
+        let taken = now.since(request.at);
+        match self.round_trip {
+            Some((best, at)) if taken >= best && now.since(at) < ROUND_TRIP_LIFE => {}
+            _ => self.round_trip = Some((taken, now)),
+        }
+        let started_at = *self.started_at.get_or_insert(now);
+        self.depth =
+            if now.since(started_at) < START_TIME { self.depth + 1 } else { self.steady_depth(rate) };
+        self.depth = self.depth.clamp(DEPTH_MIN, depth_max.max(1));
+        true
+    }
+
+    /// Notes that `block` will not come; false if it was not outstanding.
+    pub(crate) fn forget(&mut self, block: BlockRef) -> bool {
+        self.take(block).is_some()
+    }
+
+    /// Forgets all that is outstanding, and tells what it was.
+    pub(crate) fn forget_all(&mut self) -> Vec<BlockRef> {
+        std::mem::take(&mut self.outstanding).into_iter().map(|request| request.block).collect()
+    }
+
+    /// All that is outstanding.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockRef> {
+        self.outstanding.iter().map(|request| request.block)
+    }
+
+    /// When the peer will be snubbed if it delivers nothing; `None` if it owes nothing.
+    pub(crate) fn snub_at(&self) -> Option<Instant> {
+        (!self.outstanding.is_empty() && !self.snubbed).then(|| self.progress_at + SNUB_TIMEOUT)
+    }
+
+    /// What fills the path and the slack at this rate.
+    fn steady_depth(&self, rate: u64) -> usize {
+        let round_trip = self.round_trip.map_or(Duration::ZERO, |(best, _)| best);
+        let millis = u64::try_from((round_trip + SLACK).as_millis()).unwrap_or(u64::MAX);
+        let len = rate.saturating_mul(millis) / 1000;
+        usize::try_from(len / u64::from(BLOCK_LEN)).unwrap_or(usize::MAX).saturating_add(1)
+    }
+
+    fn take(&mut self, block: BlockRef) -> Option<Request> {
+        let at = self.outstanding.iter().position(|request| request.block == block)?;
+        self.outstanding.remove(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::piece::Geometry;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_start(Duration::from_millis(millis))
+    }
+
+    fn blocks(count: u32) -> Vec<BlockRef> {
+        let geometry = Geometry::new(u64::from(count * BLOCK_LEN), count * BLOCK_LEN).unwrap();
+        geometry.blocks(geometry.piece(0).unwrap()).collect()
+    }
+
+    /// A peer that answers after `delay` and sends one block each `pace`, all in milliseconds:
+    /// what the pipeline comes to within ten seconds.
+    fn depth_at(delay: u64, pace: u64) -> usize {
+        let blocks = blocks(20_000);
+        let (mut requests, mut next) = (Requests::new(at(0)), blocks.iter());
+        let (mut sent, mut free_at): (VecDeque<(BlockRef, u64)>, u64) = (VecDeque::new(), 0);
+        let rate = u64::from(BLOCK_LEN) * 1000 / pace;
+        for now in 0..10_000 {
+            for _ in 0..requests.room() {
+                let block = *next.next().unwrap();
+                requests.add(at(now), block);
+                free_at = free_at.max(now + delay) + pace;
+                sent.push_back((block, free_at));
+            }
+            while sent.front().is_some_and(|&(_, due)| due <= now) {
+                let (block, _) = sent.pop_front().unwrap();
+                assert!(requests.answered(at(now), block, rate, 500));
+            }
+        }
+        requests.depth
+    }
+
+    #[test]
+    fn the_pipeline_covers_the_round_trip_and_the_slack() {
+        // 100 blocks a second over 200 ms: 20 are on the way, 50 more are slack.
+        assert!((65..=80).contains(&depth_at(200, 10)), "{}", depth_at(200, 10));
+        // One block a second needs no long queue.
+        assert_eq!(depth_at(50, 1000), DEPTH_MIN);
+        // A very fast peer is kept busy up to the bound.
+        assert_eq!(depth_at(600, 1), 500);
+    }
+
+    #[test]
+    fn a_peer_that_owes_blocks_is_snubbed_until_one_comes() {
+        let blocks = blocks(2);
+        let mut requests = Requests::new(at(0));
+        assert_eq!(requests.snub_at(), None);
+        requests.add(at(1_000), blocks[0]);
+        requests.add(at(5_000), blocks[1]);
+        assert_eq!(requests.snub_at(), Some(at(21_000)));
+        requests.snubbed = true;
+        assert_eq!(requests.room(), 0);
+        assert!(requests.answered(at(30_000), blocks[0], 0, 500));
+        assert!(!requests.snubbed && requests.room() > 0);
+        assert_eq!(requests.snub_at(), Some(at(50_000)));
+        assert!(!requests.answered(at(30_000), blocks[0], 0, 500));
+        assert!(requests.forget(blocks[1]) && requests.snub_at().is_none());
+    }
+}

@@ -1,0 +1,333 @@
+//! The rules of choice, as pictures.
+
+use super::*;
+use crate::block::BlockPool;
+use crate::key::Key;
+use crate::piece::BLOCK_LEN;
+
+/// A picker with its surroundings. Blocks are written `2b`: the second block of piece 2.
+struct Table {
+    picker: Picker,
+    geometry: Geometry,
+    rng: Rng,
+    pool: BlockPool,
+}
+
+/// Pieces of two blocks, and how many peers have each. Four had pieces, not in the picture, follow,
+/// so that the first picks are not at random.
+fn picker(availability: &str, have: &str) -> Table {
+    let counts: Vec<usize> = availability.split(' ').map(|count| count.parse().unwrap()).collect();
+    let piece_count = u32::try_from(counts.len() + 4).unwrap();
+    let geometry = Geometry::new(u64::from(piece_count * 2 * BLOCK_LEN), 2 * BLOCK_LEN).unwrap();
+    let mut rng = Rng::new(7);
+    let have = set(geometry, &format!("{have}xxxx"));
+    let mut picker = Picker::new(geometry, &have, &mut rng);
+    for nth in 0..counts.iter().copied().max().unwrap_or(0) {
+        let picture: String = counts.iter().map(|&count| if count > nth { 'x' } else { '.' }).collect();
+        picker.add_peer(&set(geometry, &picture));
+    }
+    Table { picker, geometry, rng, pool: BlockPool::default() }
+}
+
+fn set(geometry: Geometry, picture: &str) -> Bitfield {
+    let mut set = Bitfield::empty(geometry.piece_count());
+    for (piece, _) in geometry.pieces().zip(picture.chars()).filter(|&(_, sign)| sign == 'x') {
+        set.insert(piece);
+    }
+    set
+}
+
+fn peer(name: char) -> PeerKey {
+    PeerKey::new(u32::from(name), 0)
+}
+
+impl Table {
+    fn block(&self, name: &str) -> BlockRef {
+        let (piece, letter) = name.split_at(name.len() - 1);
+        let piece = self.geometry.piece(piece.parse().unwrap()).unwrap();
+        self.geometry.block(piece, u32::from(letter == "b")).unwrap()
+    }
+
+    fn piece(&self, index: u32) -> PieceIndex {
+        self.geometry.piece(index).unwrap()
+    }
+
+    /// Asks `name`, which has what the picture says or all, for up to `count` blocks.
+    fn pick(&mut self, name: char, picture: &str, count: usize, may_open: usize) -> String {
+        let mut pieces = set(self.geometry, picture);
+        if picture == "all" {
+            pieces = Bitfield::full(self.geometry.piece_count());
+        }
+        let mut out = Vec::new();
+        self.picker.pick(&mut self.rng, peer(name), &pieces, count, may_open, &mut out);
+        self.picker.check_invariants();
+        let name =
+            |block: &BlockRef| format!("{}{}", block.piece().get(), ["a", "b"][block.number() as usize]);
+        out.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The block comes; what there is to cancel, and `!` if the piece is complete.
+    fn receive(&mut self, name: char, block: &str) -> String {
+        let block = self.block(block);
+        let data = vec![0; block.len() as usize];
+        let received = self.picker.received(&mut self.pool, peer(name), block, &data);
+        self.picker.check_invariants();
+        match received {
+            Received::Unwanted => "unwanted".into(),
+            Received::Taken { cancel, complete } => {
+                let cancel = cancel.iter().filter_map(|peer| char::from_u32(peer.index()));
+                cancel.chain(complete.then_some('!')).collect()
+            }
+        }
+    }
+
+    fn give_back(&mut self, name: char, blocks: &str) {
+        let blocks: Vec<_> = blocks.split_whitespace().map(|block| self.block(block)).collect();
+        self.picker.give_back_all(peer(name), blocks);
+        self.picker.check_invariants();
+    }
+
+    fn release(&mut self, name: char, block: &str) -> bool {
+        let released = self.picker.release(peer(name), self.block(block));
+        self.picker.check_invariants();
+        released
+    }
+
+    /// A whole piece, from asking to the verdict.
+    fn fetch(&mut self, name: char, index: u32, is_right: bool) {
+        let picture: String = (0..=index).map(|at| if at == index { 'x' } else { '.' }).collect();
+        assert_eq!(self.pick(name, &picture, 2, 1), format!("{index}a {index}b"));
+        self.receive(name, &format!("{index}a"));
+        assert_eq!(self.receive(name, &format!("{index}b")), "!");
+        let (blocks, givers) = self.picker.take_piece(self.piece(index)).unwrap();
+        assert_eq!((blocks.len(), givers), (2, vec![peer(name); 2]));
+        let piece = self.piece(index);
+        if is_right {
+            self.picker.stored(piece)
+        } else {
+            self.picker.failed(piece)
+        }
+        self.picker.check_invariants();
+    }
+}
+
+#[test]
+fn the_rarest_piece_goes_first_and_no_had_one_goes() {
+    let mut table = picker("3 1 2 0 1", "...x.");
+    assert_eq!(table.pick('p', "x.x", 8, 9), "2a 2b 0a 0b");
+    let mut table = picker("3 1 2 1 4", "...x.");
+    assert_eq!(table.pick('p', "all", 6, 9), "1a 1b 2a 2b 0a 0b");
+}
+
+#[test]
+fn open_pieces_are_finished_first() {
+    let mut table = picker("3 1 2", "...");
+    assert_eq!(table.pick('p', "all", 1, 9), "1a");
+    assert_eq!(table.pick('q', "x.x", 1, 9), "2a");
+    assert_eq!(table.pick('q', "all", 1, 9), "2b", "its own before an older one");
+    assert_eq!(table.pick('q', "all", 2, 9), "1b 0a", "an older one before a new one");
+    assert_eq!(table.pick('p', "all", 9, 9), "0b");
+}
+
+#[test]
+fn no_more_pieces_are_opened_than_allowed() {
+    let mut table = picker("1 2 3", "...");
+    assert_eq!(table.pick('p', "all", 9, 0), "");
+    assert_eq!(table.pick('p', "all", 9, 1), "0a 0b");
+    assert_eq!(table.pick('p', "all", 9, 0), "");
+    assert_eq!(table.pick('p', "all", 9, 1), "1a 1b");
+    assert_eq!(table.picker.open_count(), 2);
+}
+
+#[test]
+fn the_first_pieces_are_random() {
+    let geometry = Geometry::new(100, 1).unwrap();
+    let (none, all) = (Bitfield::empty(100), Bitfield::full(100));
+    let pieces = (0..20).map(|seed| {
+        let mut rng = Rng::new(seed);
+        let mut picker = Picker::new(geometry, &none, &mut rng);
+        let mut common = Bitfield::full(100);
+        common.remove(geometry.piece(0).unwrap());
+        picker.add_peer(&common);
+        let mut out = Vec::new();
+        picker.pick(&mut rng, peer('p'), &all, 1, 1, &mut out);
+        out[0].piece().get()
+    });
+    assert!(pieces.filter(|&piece| piece != 0).count() > 15, "though piece 0 is the rarest");
+}
+
+#[test]
+fn a_block_is_asked_of_one_peer_until_the_endgame() {
+    let mut table = picker("1 1", "..");
+    assert_eq!(table.pick('p', "all", 3, 9).len(), "0a 0b 1a".len());
+    assert!(!table.picker.in_endgame());
+    let last = table.pick('q', "all", 9, 9);
+    assert_eq!(last.len(), 2, "only the block that is left: {last}");
+    assert!(table.picker.in_endgame());
+    assert_eq!(table.pick('q', "all", 9, 9), "", "it has a block to deliver");
+    assert_eq!(table.pick('r', "all", 9, 9), "0a 0b 1a 1b", "idle");
+    assert_eq!(table.pick('r', "all", 9, 9), "", "never twice");
+    assert_eq!(table.pick('s', ".x", 1, 9), "1a", "only what it has");
+    assert_eq!(table.pick('t', "all", 9, 9), "0a 0b 1b", "1a was asked of three");
+    assert_eq!(table.receive('r', &last), "qt");
+    assert_eq!(table.receive('q', &last), "unwanted");
+}
+
+#[test]
+fn what_is_given_back_in_the_endgame_is_asked_for_again() {
+    let mut table = picker("1", ".");
+    assert_eq!(table.pick('p', "all", 9, 9), "0a 0b");
+    assert_eq!(table.pick('q', "all", 1, 9), "0a");
+    table.give_back('p', "0a 0b");
+    assert!(!table.picker.in_endgame(), "0b is free");
+    assert_eq!(table.pick('r', "all", 9, 9), "0b");
+    assert!(table.picker.in_endgame());
+    assert_eq!(table.receive('p', "0b"), "unwanted", "it gave that back");
+    assert_eq!(table.receive('q', "0a"), "");
+    table.give_back('q', "");
+    assert_eq!(table.pick('q', "all", 9, 9), "0b");
+    assert_eq!(table.receive('q', "0b"), "r!");
+}
+
+#[test]
+fn an_open_piece_with_nothing_of_it_left_is_missing_again() {
+    let mut table = picker("1 2", "..");
+    assert_eq!(table.pick('p', "all", 1, 9), "0a");
+    table.give_back('p', "0a");
+    assert_eq!((table.picker.open_count(), table.picker.wanted_count()), (0, 2));
+    assert_eq!(table.pick('q', "all", 4, 9), "0a 0b 1a 1b");
+}
+
+#[test]
+fn a_snubbed_peers_blocks_go_to_others_and_the_first_to_come_is_taken() {
+    let mut table = picker("1 2 2", "...");
+    assert_eq!(table.pick('p', "all", 2, 9), "0a 0b");
+    assert!(table.release('p', "0a") && table.release('p', "0b"));
+    assert!(!table.release('q', "0a"), "never asked");
+    assert_eq!(table.pick('q', "all", 2, 9), "0a 0b", "before a new piece");
+    assert_eq!(table.receive('p', "0a"), "q");
+    assert_eq!(table.receive('q', "0a"), "unwanted");
+    assert_eq!(table.receive('q', "0b"), "p!");
+    let more = table.pick('p', "all", 9, 9);
+    assert_eq!(more.len(), "1a 1b 2a 2b".len(), "{more}");
+}
+
+#[test]
+fn a_restricted_piece_is_one_peers_alone() {
+    let mut table = picker("1", ".");
+    table.fetch('p', 0, false);
+    table.picker.restrict(table.piece(0));
+    assert_eq!(table.pick('p', "all", 1, 9), "0a");
+    assert_eq!(table.pick('q', "all", 9, 9), "", "not its free block");
+    assert!(table.picker.in_endgame());
+    assert_eq!(table.pick('q', "all", 9, 9), "", "nor the other in the endgame");
+    table.receive('p', "0a");
+    table.give_back('p', "");
+    assert_eq!(table.pick('p', "all", 1, 9), "0b", "unchoked again");
+    table.give_back('p', "0b");
+    assert_eq!(table.pick('q', "all", 1, 9), "0a", "from scratch");
+    assert_eq!(table.picker.held_len(), 0);
+    assert!(!table.release('q', "0a"), "given back");
+    table.fetch('r', 0, true);
+}
+
+#[test]
+fn a_restricted_piece_is_shared_when_too_many_stopped() {
+    let mut table = picker("1", ".");
+    table.fetch('p', 0, false);
+    table.picker.restrict(table.piece(0));
+    for name in ['a', 'b', 'c'] {
+        assert_eq!(table.pick(name, "all", 2, 9), "0a 0b");
+        table.receive(name, "0a");
+        table.give_back(name, "0b");
+    }
+    assert_eq!(table.pick('d', "all", 2, 9), "0b", "gone on with");
+    assert_eq!(table.pick('e', "all", 2, 9), "0b", "endgame");
+    assert_eq!(table.receive('d', "0b"), "e!");
+    let (_, givers) = table.picker.take_piece(table.piece(0)).unwrap();
+    assert_eq!(givers, [peer('c'), peer('d')]);
+}
+
+#[test]
+fn a_slow_owner_has_to_hand_over() {
+    let mut table = picker("1", ".");
+    table.fetch('p', 0, false);
+    table.picker.restrict(table.piece(0));
+    for _ in 0..TAKEOVERS_MAX {
+        assert_eq!(table.pick('p', "all", 2, 9), "0a 0b");
+        table.receive('p', "0a");
+        assert_eq!(table.picker.hand_over(table.piece(0)), [(peer('p'), table.block("0b"))]);
+        assert_eq!(table.receive('p', "0b"), "unwanted");
+    }
+    assert_eq!(table.pick('p', "all", 2, 9), "0a 0b");
+    assert_eq!(table.picker.hand_over(table.piece(0)), []);
+    assert_eq!(table.pick('q', "all", 2, 9), "0a 0b", "endgame");
+}
+
+#[test]
+fn a_piece_that_nobody_goes_on_with_gives_way() {
+    let mut table = picker("1 0 2", "...");
+    let gone = set(table.geometry, ".x");
+    table.picker.add_peer(&gone);
+    assert_eq!(table.pick('p', ".x", 2, 1), "1a 1b");
+    table.receive('p', "1a");
+    assert_eq!(table.pick('q', "x", 1, 1), "0a");
+    assert_eq!(table.pick('r', "..x", 2, 0), "", "no room");
+    let block = table.block("1b");
+    table.picker.remove_peer(peer('p'), &gone, [block]);
+    assert_eq!(table.pick('r', "..x", 2, 0), "2a 2b", "in place of what nobody has");
+    assert_eq!((table.picker.open_count(), table.picker.held_len()), (2, 0));
+}
+
+#[test]
+fn interest_follows_the_pieces() {
+    let mut table = picker("1 1 1", "x..");
+    let mut pieces = set(table.geometry, "xx.");
+    assert_eq!(table.picker.count_wanted(&pieces), 1);
+    assert!(table.picker.add_have(&mut pieces, table.piece(2)) && table.picker.wants(table.piece(2)));
+    assert_eq!(table.picker.count_wanted(&pieces), 2);
+    assert_eq!(table.picker.count_wanted(&Bitfield::full(7)), 2);
+    table.fetch('p', 2, false);
+    assert_eq!(table.picker.count_wanted(&pieces), 2);
+    table.fetch('p', 2, true);
+    assert!(!table.picker.wants(table.piece(2)));
+    assert_eq!(table.picker.count_wanted(&pieces), 1);
+}
+
+#[test]
+fn bytes_of_another_length_or_place_are_unwanted() {
+    let mut table = picker("1", ".");
+    table.pick('p', "all", 9, 9);
+    let (whole, block) = (table.geometry.whole(table.piece(0)), table.block("0a"));
+    for (block, len) in [(block, 1), (whole, 2 * BLOCK_LEN), (block, 2 * BLOCK_LEN)] {
+        let data = vec![0; len as usize];
+        assert_eq!(table.picker.received(&mut table.pool, peer('p'), block, &data), Received::Unwanted);
+    }
+    assert_eq!(table.picker.take_piece(table.piece(0)), None);
+}
+
+/// Many pieces, of which the peer has none of the rarest: see `sparse`.
+#[test]
+fn a_peer_with_one_common_piece_among_many_is_served() {
+    let geometry = Geometry::new(5_000, 1).unwrap();
+    let mut rng = Rng::new(3);
+    let mut have = Bitfield::empty(5_000);
+    geometry.pieces().take(4).for_each(|piece| _ = have.insert(piece));
+    let mut picker = Picker::new(geometry, &have, &mut rng);
+    let mut most = Bitfield::full(5_000);
+    most.remove(geometry.piece(4).unwrap());
+    let mut few = Bitfield::empty(5_000);
+    let lonely = geometry.piece(4_321).unwrap();
+    few.insert(lonely);
+    picker.add_peer(&most);
+    picker.add_peer(&few);
+    for _ in 0..2 {
+        let mut out = Vec::new();
+        picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
+        assert_eq!(out, [geometry.whole(lonely)]);
+        picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
+        assert_eq!(out.len(), 1, "it has nothing else");
+        picker.give_back_all(peer('p'), out);
+        picker.check_invariants();
+    }
+}

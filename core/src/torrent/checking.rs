@@ -1,0 +1,133 @@
+//! What is on disk before a torrent starts: opened, and hashed where it can't be trusted.
+
+use std::sync::Arc;
+
+use super::download::Download;
+use super::{Phase, Torrent};
+use crate::bitfield::Bitfield;
+use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::job::{DiskError, DiskErrorKind, Job, Opened, Purpose};
+use crate::output::Event;
+use crate::peer::Peers;
+use crate::piece::PieceIndex;
+
+/// Bytes hashed by one job: long enough to make the hand-over cheap, short enough that progress
+/// shows and every core has its share.
+const BATCH_LEN: u64 = 16 * 1024 * 1024;
+
+/// Jobs under way at once: more than the cores of most machines have use for.
+const JOBS_MAX: usize = 16;
+
+/// A look at what is on disk, under way.
+#[derive(Debug, Default)]
+pub(super) struct Checking {
+    /// Pieces to hash that no job has yet, the last ones first.
+    waiting: Vec<PieceIndex>,
+    job_count: usize,
+    done: u32,
+    total: u32,
+    bad: u32,
+    /// Whether the data is known to be ours.
+    ours: bool,
+}
+
+impl Torrent {
+    /// The folder has been opened and looked at.
+    pub(crate) fn on_opened(&mut self, cx: &mut Cx, peers: &mut Peers, result: Result<Opened, DiskError>) {
+        let Phase::Checking(checking) = &mut self.phase else { return };
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.saving.on_not_opened();
+                return self.fail(cx, error);
+            }
+        };
+        self.saving.on_opened();
+        if self.closing {
+            return self.save(cx);
+        }
+        let geometry = self.storage.metainfo.geometry();
+        if opened.have.piece_count() == geometry.piece_count() {
+            self.have = opened.have;
+        }
+        checking.ours = opened.ours;
+        checking.waiting = opened.unsure.iter(geometry).filter(|piece| !self.have.has(*piece)).collect();
+        checking.waiting.reverse();
+        checking.total = u32::try_from(checking.waiting.len()).unwrap_or(u32::MAX);
+        self.check_more(cx);
+        self.end_check(cx, peers);
+    }
+
+    /// Pieces have been hashed.
+    pub(crate) fn on_checked(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        pieces: &[PieceIndex],
+        result: Result<Vec<bool>, DiskError>,
+    ) {
+        let Phase::Checking(checking) = &mut self.phase else { return };
+        if self.closing {
+            return;
+        }
+        let good = match result {
+            Ok(good) => good,
+            Err(error) => return self.fail(cx, error),
+        };
+        checking.job_count = checking.job_count.saturating_sub(1);
+        for (piece, good) in pieces.iter().zip(good) {
+            checking.done += 1;
+            if good {
+                self.have.insert(*piece);
+            } else {
+                checking.bad += 1;
+            }
+        }
+        self.saving.mark_dirty();
+        let (done, total, bad) = (checking.done, checking.total, checking.bad);
+        cx.event(Event::Checking { torrent: self.key, done, total, bad });
+        self.check_more(cx);
+        self.end_check(cx, peers);
+    }
+
+    /// Hands out what waits, up to the bound.
+    fn check_more(&mut self, cx: &mut Cx) {
+        let Phase::Checking(checking) = &mut self.phase else { return };
+        let geometry = self.storage.metainfo.geometry();
+        let batch = usize::try_from(BATCH_LEN / u64::from(geometry.piece_len())).unwrap_or(1).max(1);
+        while checking.job_count < JOBS_MAX && !checking.waiting.is_empty() {
+            let rest = checking.waiting.len().saturating_sub(batch);
+            let mut pieces = checking.waiting.split_off(rest);
+            pieces.reverse();
+            checking.job_count += 1;
+            cx.job(Job::Check { torrent: self.key, storage: Arc::clone(&self.storage), pieces });
+        }
+    }
+
+    /// Puts the torrent to work if everything has been looked at.
+    fn end_check(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let Phase::Checking(checking) = &self.phase else { return };
+        if checking.job_count > 0 || !checking.waiting.is_empty() {
+            return;
+        }
+        let strange = !checking.ours && checking.total > 0 && self.have.is_empty();
+        if strange && self.purpose == Purpose::Download {
+            let path = self.storage.root.join(self.storage.metainfo.name());
+            let why = "other data is there, which this download would overwrite".to_owned();
+            return self.fail(cx, DiskError { kind: DiskErrorKind::WouldOverwrite, path, why });
+        }
+        cx.event(Event::Started { torrent: self.key, have: self.have.count() });
+        if self.purpose == Purpose::Serve {
+            self.phase = Phase::Seeding;
+        } else if self.have.is_full() {
+            self.phase = Phase::Seeding;
+            self.saving.complete();
+            self.save_if_due(cx, peers);
+        } else {
+            let have: &Bitfield = &self.have;
+            self.phase = Phase::Leeching(Box::new(Download::new(cx, self.key, &self.storage, have)));
+        }
+        self.announce_due(cx);
+        cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
+    }
+}

@@ -1,0 +1,164 @@
+//! Who may request: tit-for-tat with one optimistic guess (BEP 3, "choking"; Cohen, "Incentives
+//! Build Robustness in BitTorrent", 2003).
+//!
+//! Pure: it ranks what it is shown and touches no peer.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crate::key::PeerKey;
+use crate::rng::Rng;
+
+/// Time between two rounds: long enough for TCP to show what a newly unchoked peer gives.
+pub(crate) const CHOKE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Rounds that an optimistic unchoke lasts: long enough to be noticed and returned (BEP 3: 30 s).
+const OPTIMISTIC_ROUNDS: u32 = 3;
+
+/// How much likelier a newly connected peer gets the optimistic slot (BEP 3: "three times"): it
+/// has nothing to offer before it is given something.
+const NEWCOMER_WEIGHT: usize = 3;
+
+/// Of a seed's slots one in this many is optimistic: a seed is given nothing by which to rank, so
+/// rotation is what spreads the pieces.
+const SEED_OPTIMISTIC_SHARE: usize = 4;
+
+/// A peer as the choker sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contender {
+    pub(crate) peer: PeerKey,
+    /// It wants something that we have.
+    pub(crate) interested: bool,
+    /// It owes us blocks and does not deliver: it gets a slot only by optimism.
+    pub(crate) snubbed: bool,
+    /// Bytes in the last round: received from it while we leech, sent to it while we seed.
+    pub(crate) moved_len: u64,
+    /// It connected since the optimistic slots were last given.
+    pub(crate) newcomer: bool,
+}
+
+/// What the choker remembers from round to round.
+#[derive(Debug, Default)]
+pub(crate) struct Choker {
+    round: u32,
+    optimistic: Vec<PeerKey>,
+}
+
+impl Choker {
+    /// The peers to unchoke until the next round, at most `slots` of those that are interested.
+    pub(crate) fn rank(
+        &mut self,
+        rng: &mut Rng,
+        seeding: bool,
+        slots: usize,
+        all: &[Contender],
+    ) -> Vec<PeerKey> {
+        let mut interested: Vec<&Contender> = all.iter().filter(|peer| peer.interested).collect();
+        // Chance decides among equals, whatever the order in which peers came.
+        rng.shuffle(&mut interested);
+        interested.sort_by_key(|peer| (peer.snubbed, Reverse(peer.moved_len)));
+        let optimistic_max = if seeding { slots.div_ceil(SEED_OPTIMISTIC_SHARE) } else { 1 }.min(slots);
+
+        if self.round.is_multiple_of(OPTIMISTIC_ROUNDS) {
+            self.optimistic.clear();
+        }
+        self.round = self.round.wrapping_add(1);
+        self.optimistic.retain(|peer| interested.iter().any(|other| other.peer == *peer));
+
+        let regular = interested.iter().filter(|peer| !peer.snubbed && !self.optimistic.contains(&peer.peer));
+        let mut chosen: Vec<PeerKey> =
+            regular.take(slots - optimistic_max).map(|contender| contender.peer).collect();
+        let mut rest: Vec<PeerKey> = Vec::new();
+        for contender in &interested {
+            if !chosen.contains(&contender.peer) && !self.optimistic.contains(&contender.peer) {
+                let weight = if contender.newcomer { NEWCOMER_WEIGHT } else { 1 };
+                rest.extend(std::iter::repeat_n(contender.peer, weight));
+            }
+        }
+        while self.optimistic.len() < optimistic_max && !rest.is_empty() {
+            let lucky = rest[rng.below(rest.len())];
+            self.optimistic.push(lucky);
+            rest.retain(|peer| *peer != lucky);
+        }
+        chosen.extend(&self.optimistic);
+        chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+
+    fn contender(index: u32, moved_len: u64) -> Contender {
+        let peer = PeerKey::new(index, 0);
+        Contender { peer, interested: true, snubbed: false, moved_len, newcomer: false }
+    }
+
+    fn indices(chosen: &[PeerKey]) -> Vec<u32> {
+        let mut indices: Vec<u32> = chosen.iter().map(|peer| peer.index()).collect();
+        indices.sort_unstable();
+        indices
+    }
+
+    #[test]
+    fn the_best_givers_and_one_other_are_unchoked() {
+        let all: Vec<_> = (0..10).map(|i| contender(i, u64::from(i) * 100)).collect();
+        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let chosen = indices(&choker.rank(&mut rng, false, 4, &all));
+        assert_eq!((chosen.len(), &chosen[1..]), (4, &[7, 8, 9][..]));
+    }
+
+    #[test]
+    fn the_optimistic_peer_stays_three_rounds_and_everyone_has_its_turn() {
+        let all: Vec<_> = (0..6).map(|i| contender(i, u64::from(i) * 100)).collect();
+        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let mut lucky = Vec::new();
+        for _ in 0..60 {
+            let rounds: Vec<_> = (0..3).map(|_| indices(&choker.rank(&mut rng, false, 4, &all))).collect();
+            assert!(rounds.iter().all(|round| *round == rounds[0]));
+            lucky.push(rounds[0][0]);
+        }
+        lucky.sort_unstable();
+        lucky.dedup();
+        assert_eq!(lucky, [0, 1, 2]);
+    }
+
+    #[test]
+    fn who_is_not_interested_or_snubs_us_gets_no_regular_slot() {
+        let mut all: Vec<_> = (0..3).map(|i| contender(i, 1000)).collect();
+        all[0].interested = false;
+        all[1].snubbed = true;
+        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        assert_eq!(indices(&choker.rank(&mut rng, false, 8, &all)), [1, 2], "the snubber by optimism alone");
+        all.push(contender(3, 0));
+        all[2].snubbed = true;
+        let chosen = indices(&choker.rank(&mut rng, false, 2, &all));
+        assert!(chosen.contains(&3) && !chosen.contains(&0));
+    }
+
+    #[test]
+    fn a_seed_rotates_a_part_of_its_slots() {
+        let all: Vec<_> = (0..20).map(|i| contender(i, if i < 6 { 1000 } else { 0 })).collect();
+        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let mut served = std::collections::BTreeSet::new();
+        for _ in 0..300 {
+            let chosen = choker.rank(&mut rng, true, 8, &all);
+            assert_eq!(chosen.len(), 8);
+            served.extend(chosen);
+        }
+        assert_eq!(served.len(), 20);
+    }
+
+    #[test]
+    fn newcomers_are_preferred_by_optimism() {
+        let mut all: Vec<_> = (0..2).map(|i| contender(i, 0)).collect();
+        all[0].newcomer = true;
+        let mut hits = 0;
+        for seed in 0..400 {
+            let chosen = Choker::default().rank(&mut Rng::new(seed), false, 1, &all);
+            hits += usize::from(chosen == [all[0].peer]);
+        }
+        assert!((270..330).contains(&hits), "three in four: {hits} of 400");
+    }
+}

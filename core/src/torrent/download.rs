@@ -1,0 +1,297 @@
+//! The way of a block down: asked of a peer, taken in, stored as part of a verified piece.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::verdict::{Giver, Verdicts};
+use crate::bitfield::Bitfield;
+use crate::cx::Cx;
+use crate::job::{BlockDigest, Job};
+use crate::key::{PeerKey, TorrentKey};
+use crate::peer::{Peer, PeerError, Peers};
+use crate::picker::{Picker, Received};
+use crate::piece::{BlockRef, PieceIndex};
+use crate::storage::Storage;
+use crate::time::Instant;
+use crate::wire::Message;
+
+/// Blocks that a peer may have sent unasked, less those it was asked for, before it is left. Blocks
+/// that cross our cancels are honest; one pipeline of them is the most there can be, doubled.
+const UNASKED_MAX: u32 = 1000;
+
+/// How long one peer may take to fetch a suspect piece alone: a slow one does it at 5 KiB/s, and
+/// one that sent the bad block must not hold the piece for ever.
+const ALONE_TIME: Duration = Duration::from_secs(60);
+
+/// Givers remembered after they left: more than ever have blocks in open pieces.
+const GONE_MAX: usize = 1000;
+
+/// What only a torrent has that wants pieces.
+#[derive(Debug)]
+pub(crate) struct Download {
+    torrent: TorrentKey,
+    storage: Arc<Storage>,
+    pub(crate) picker: Picker,
+    /// Pieces on their way to disk, with the giver of each block.
+    storing: BTreeMap<PieceIndex, Vec<Option<Giver>>>,
+    /// Peers that gave blocks and are gone: leaving must not save a poisoner.
+    gone: BTreeMap<PeerKey, Giver>,
+    verdicts: Verdicts,
+    /// Suspect pieces that one peer alone is asked for, and since when.
+    restricted: BTreeMap<PieceIndex, Instant>,
+    /// By file, how many of its pieces are missing.
+    file_left: Vec<u32>,
+    /// Pieces counted in the session's budget: those open and those on their way to disk.
+    counted: usize,
+    /// Whether peers with room in their pipeline may find something new to ask for.
+    pub(crate) refill: bool,
+}
+
+impl Download {
+    pub(crate) fn new(cx: &mut Cx, torrent: TorrentKey, storage: &Arc<Storage>, have: &Bitfield) -> Self {
+        let metainfo = &storage.metainfo;
+        let geometry = *metainfo.geometry();
+        let mut file_left = vec![0; metainfo.layout().files().len()];
+        for piece in geometry.pieces().filter(|piece| !have.has(*piece)) {
+            for span in metainfo.layout().spans(&geometry, geometry.whole(piece)) {
+                file_left[span.file] += 1;
+            }
+        }
+        Self {
+            torrent,
+            storage: Arc::clone(storage),
+            picker: Picker::new(geometry, have, &mut cx.rng),
+            storing: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            restricted: BTreeMap::new(),
+            file_left,
+            counted: 0,
+            refill: false,
+        }
+    }
+
+    /// Whether pieces are on their way to disk.
+    pub(crate) fn is_storing(&self) -> bool {
+        !self.storing.is_empty()
+    }
+
+    /// Whether this piece is on its way to disk.
+    pub(crate) fn is_storing_piece(&self, piece: PieceIndex) -> bool {
+        self.storing.contains_key(&piece)
+    }
+
+    /// Fills the pipeline of a peer that lets us request.
+    pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        let key = peer.key;
+        let Some(open) = peer.open_mut() else { return };
+        let room = open.requests.room();
+        if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
+            return;
+        }
+        let mut may_open = cx.budget.pieces_to_open(self.piece_len());
+        if self.counted == 0 {
+            // One piece is always allowed, or small limits and large pieces would stop everything.
+            may_open = may_open.max(1);
+        }
+        let mut blocks = Vec::new();
+        self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        let opened = self.settle(cx);
+        if blocks.len() < room && opened >= may_open {
+            cx.budget.starve(self.torrent);
+        }
+        let now = cx.now;
+        for block in &blocks {
+            open.requests.add(now, *block);
+        }
+        peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
+        peer.set_snub_timer(cx);
+    }
+
+    /// Takes in a block. Returns how many bytes of it served nothing.
+    pub(crate) fn on_block(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        from: PeerKey,
+        block: BlockRef,
+        data: &[u8],
+    ) -> u64 {
+        match self.picker.received(&mut cx.pool, from, block, data) {
+            Received::Unwanted => u64::from(block.len()),
+            Received::Taken { cancel, complete } => {
+                for other in cancel {
+                    self.cancel_at(cx, peers, other, block);
+                }
+                if complete {
+                    self.store(cx, peers, block.piece());
+                }
+                0
+            }
+        }
+    }
+
+    /// Takes a request back that another peer has answered.
+    fn cancel_at(&mut self, cx: &mut Cx, peers: &mut Peers, peer: PeerKey, block: BlockRef) {
+        if let Some(peer) = peers.get_mut(peer) {
+            self.refill |= cancel(cx, peer, block);
+        }
+    }
+
+    /// Hands a piece whose blocks are all there to a worker.
+    fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
+        let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
+        let giver = |key| peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
+        self.storing.insert(piece, givers.into_iter().map(giver).collect());
+        let digest_blocks = self.verdicts.is_suspect(piece);
+        let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
+        cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
+    }
+
+    /// A piece is on disk. Returns who is now known to have sent bad blocks of it, and the files
+    /// that are complete with it.
+    pub(crate) fn on_stored(
+        &mut self,
+        cx: &mut Cx,
+        piece: PieceIndex,
+        digests: &[BlockDigest],
+    ) -> (Vec<Giver>, Vec<usize>) {
+        self.storing.remove(&piece);
+        self.restricted.remove(&piece);
+        self.picker.stored(piece);
+        self.refill = true;
+        self.settle(cx);
+        let metainfo = &self.storage.metainfo;
+        let geometry = metainfo.geometry();
+        let mut complete = Vec::new();
+        for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
+            if let Some(left) = self.file_left.get_mut(span.file) {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    complete.push(span.file);
+                }
+            }
+        }
+        (self.verdicts.on_good(piece, digests), complete)
+    }
+
+    /// A piece failed its hash. Returns who is certainly to blame.
+    pub(crate) fn on_bad(
+        &mut self,
+        cx: &mut Cx,
+        piece: PieceIndex,
+        digests: &[BlockDigest],
+    ) -> Option<Giver> {
+        let givers = self.storing.remove(&piece)?;
+        self.picker.failed(piece);
+        self.refill = true;
+        self.settle(cx);
+        let guilty = self.verdicts.on_bad(piece, &givers, digests);
+        if guilty.is_none() {
+            self.picker.restrict(piece);
+            self.restricted.insert(piece, cx.now);
+        }
+        guilty
+    }
+
+    /// A piece could not be written.
+    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) {
+        if self.storing.remove(&piece).is_some() {
+            self.picker.failed(piece);
+            self.settle(cx);
+        }
+    }
+
+    /// Gives back all that a peer owes: it chokes us or is gone.
+    pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
+        self.picker.give_back_all(peer, blocks.iter().copied());
+        self.refill = true;
+        self.settle(cx);
+    }
+
+    /// A peer is gone: all that it owes is given back, and what it gave stays its own.
+    pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peer: &Peer) {
+        let (Some(open), Some(giver)) = (peer.open(), Giver::of(peer)) else { return };
+        if open.down.total() > 0 {
+            self.gone.insert(peer.key, giver);
+            if self.gone.len() > GONE_MAX {
+                self.gone.pop_first();
+            }
+        }
+        self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
+        self.refill = true;
+        self.settle(cx);
+    }
+
+    /// Lets others be asked for what a snubbed peer owes.
+    pub(crate) fn release(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        let Some(open) = peer.open() else { return };
+        let owed: Vec<BlockRef> = open.requests.blocks().collect();
+        for block in owed {
+            if !self.picker.release(peer.key, block) {
+                cancel(cx, peer, block);
+            }
+        }
+        self.refill = true;
+        self.settle(cx);
+    }
+
+    /// Takes suspect pieces from peers that have had time enough to fetch them alone.
+    pub(crate) fn hand_over_late(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let due = cx.now;
+        let late = self.restricted.iter().filter(|(_, at)| **at + ALONE_TIME <= due);
+        let late: Vec<PieceIndex> = late.map(|(piece, _)| *piece).collect();
+        for piece in late {
+            self.restricted.insert(piece, cx.now);
+            for (key, block) in self.picker.hand_over(piece) {
+                if let Some(peer) = peers.get_mut(key) {
+                    cancel(cx, peer, block);
+                }
+            }
+            self.refill = true;
+        }
+        self.settle(cx);
+    }
+
+    /// Ends the count of this torrent's pieces in the session's budget.
+    pub(crate) fn let_go(&mut self, cx: &mut Cx) {
+        let piece_len = self.piece_len();
+        (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
+    }
+
+    fn piece_len(&self) -> u32 {
+        self.storage.metainfo.geometry().piece_len()
+    }
+
+    /// Brings the session's budget up to date. Returns how many more pieces are counted now.
+    fn settle(&mut self, cx: &mut Cx) -> usize {
+        let piece_len = self.piece_len();
+        let counted = self.picker.open_count() + self.storing.len();
+        let more = counted.saturating_sub(self.counted);
+        (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
+        (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
+        self.counted = counted;
+        more
+    }
+}
+
+/// Counts a block that was not outstanding; an error once there are too many.
+pub(crate) const fn count_unasked(unasked_count: &mut u32) -> Result<(), PeerError> {
+    *unasked_count += 1;
+    if *unasked_count > UNASKED_MAX { Err(PeerError::UnaskedBlocks) } else { Ok(()) }
+}
+
+/// Takes a request back; false if the peer does not owe the block.
+fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
+    let owed = peer.open_mut().is_some_and(|open| open.requests.forget(block));
+    if owed {
+        let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
+        peer.send(cx, Message::Cancel { index, begin, len });
+    }
+    owed
+}
+
+const fn request(block: BlockRef) -> Message<'static> {
+    Message::Request { index: block.piece().get(), begin: block.begin(), len: block.len() }
+}

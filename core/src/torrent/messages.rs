@@ -1,0 +1,246 @@
+//! What a peer's messages mean.
+
+use super::download::count_unasked;
+use super::{Phase, Torrent};
+use crate::bitfield::Bitfield;
+use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::job::{BlockDigest, DiskError, Purpose, StoreError};
+use crate::key::PeerKey;
+use crate::output::{CloseReason, Event};
+use crate::peer::{Peer, PeerError, Peers};
+use crate::piece::PieceIndex;
+use crate::torrent::verdict::Giver;
+use crate::wire::Message;
+
+impl Torrent {
+    /// Takes in one message of a peer that has shaken hands.
+    pub(crate) fn on_message(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        key: PeerKey,
+        message: Message<'_>,
+    ) -> Result<(), CloseReason> {
+        let Some(peer) = peers.get_mut(key) else { return Ok(()) };
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        let result = match message {
+            Message::KeepAlive | Message::Unknown { .. } => Ok(()),
+            Message::Choke => {
+                self.on_choke(cx, peer);
+                Ok(())
+            }
+            Message::Unchoke => {
+                open.flow.peer_choking = false;
+                Ok(())
+            }
+            Message::Interested => {
+                open.flow.peer_interested = true;
+                self.slots_changed = true;
+                Ok(())
+            }
+            Message::NotInterested => {
+                open.flow.peer_interested = false;
+                self.slots_changed = true;
+                peer.choke(cx);
+                Ok(())
+            }
+            Message::Have { index } => return self.on_have(cx, peer, index),
+            Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
+            Message::Request { index, begin, len } => self.on_request(peer, index, begin, len),
+            Message::Piece { index, begin, data } => self.on_piece(cx, peers, key, index, begin, data),
+            Message::Cancel { index, begin, len } => {
+                if let Some(range) = self.storage.metainfo.geometry().range(index, begin, len) {
+                    peer.cancel_upload(cx, range);
+                }
+                Ok(())
+            }
+        };
+        result.map_err(CloseReason::Violation)
+    }
+
+    fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        let Some(open) = peer.open_mut() else { return };
+        open.flow.peer_choking = true;
+        // BEP 3: a choke drops what was asked.
+        let owed = open.requests.forget_all();
+        if let Phase::Leeching(download) = &mut self.phase
+            && !owed.is_empty()
+        {
+            download.give_back_all(cx, peer.key, &owed);
+        }
+    }
+
+    fn on_have(&mut self, cx: &mut Cx, peer: &mut Peer, index: u32) -> Result<(), CloseReason> {
+        let Some(piece) = self.storage.metainfo.geometry().piece(index) else {
+            return Err(CloseReason::Violation(PeerError::NoSuchPiece { index }));
+        };
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        open.told_pieces = true;
+        let is_new = match &mut self.phase {
+            Phase::Leeching(download) => download.picker.add_have(&mut open.pieces, piece),
+            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => open.pieces.insert(piece),
+        };
+        if !is_new {
+            return Ok(());
+        }
+        open.wanted_count += u32::from(self.is_leeching() && !self.have.has(piece));
+        self.after_pieces_told(cx, peer)
+    }
+
+    fn on_bitfield(&mut self, cx: &mut Cx, peer: &mut Peer, bits: &[u8]) -> Result<(), CloseReason> {
+        let violation = |error| Err(CloseReason::Violation(error));
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        if std::mem::replace(&mut open.told_pieces, true) {
+            return violation(PeerError::LateBitfield);
+        }
+        open.pieces = match Bitfield::from_wire(bits, self.have.piece_count()) {
+            Ok(pieces) => pieces,
+            Err(error) => return violation(PeerError::Bitfield(error)),
+        };
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.picker.add_peer(&open.pieces);
+            open.wanted_count = open.pieces.count_outside(&self.have);
+        }
+        self.after_pieces_told(cx, peer)
+    }
+
+    const fn is_leeching(&self) -> bool {
+        matches!(self.phase, Phase::Leeching(_))
+    }
+
+    /// Tells our interest; leaves a peer with which nothing can be exchanged.
+    fn after_pieces_told(&self, cx: &mut Cx, peer: &mut Peer) -> Result<(), CloseReason> {
+        peer.update_interest(cx);
+        if self.is_redundant(peer) { Err(CloseReason::Redundant) } else { Ok(()) }
+    }
+
+    /// Whether neither side has anything for the other, now or ever.
+    fn is_redundant(&self, peer: &Peer) -> bool {
+        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(|open| open.pieces.is_full())
+    }
+
+    fn on_piece(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        key: PeerKey,
+        index: u32,
+        begin: u32,
+        data: &[u8],
+    ) -> Result<(), PeerError> {
+        let len = data.len() as u64;
+        self.down.add(cx.now, len);
+        let block = u32::try_from(data.len()).ok();
+        let block = block.and_then(|len| self.storage.metainfo.geometry().exact_block(index, begin, len));
+        let Some(open) = peers.get_mut(key).and_then(Peer::open_mut) else { return Ok(()) };
+        open.down.add(cx.now, len);
+        let rate = open.down.per_second(cx.now);
+        let asked =
+            block.filter(|block| open.requests.answered(cx.now, *block, rate, cx.config.requests_max));
+        let Some(block) = asked else {
+            self.wasted_len += len;
+            return count_unasked(&mut open.unasked_count);
+        };
+        open.unasked_count = open.unasked_count.saturating_sub(1);
+        self.wasted_len += match &mut self.phase {
+            Phase::Leeching(download) => download.on_block(cx, peers, key, block, data),
+            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
+        };
+        Ok(())
+    }
+
+    /// A piece has been verified and written, or has not.
+    pub(crate) fn on_stored(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        piece: PieceIndex,
+        result: Result<Vec<BlockDigest>, StoreError>,
+    ) {
+        match result {
+            Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
+            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, piece, &digests),
+            Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
+        }
+        if self.closing {
+            self.save(cx);
+        } else {
+            self.refill(cx, peers);
+        }
+    }
+
+    fn on_good_piece(&mut self, cx: &mut Cx, peers: &mut Peers, piece: PieceIndex, digests: &[BlockDigest]) {
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        if !download.is_storing_piece(piece) {
+            return;
+        }
+        let (guilty, files) = download.on_stored(cx, piece, digests);
+        self.have.insert(piece);
+        self.on_dirty(cx);
+        guilty.into_iter().for_each(|giver| self.ban(cx, giver));
+        let torrent = self.key;
+        files.into_iter().for_each(|file| cx.event(Event::FileDone { torrent, file }));
+        for key in &self.peers {
+            let Some(peer) = peers.get_mut(*key) else { continue };
+            let Some(open) = peer.open_mut() else { continue };
+            if open.pieces.has(piece) {
+                open.wanted_count = open.wanted_count.saturating_sub(1);
+                peer.update_interest(cx);
+            } else {
+                // Who has the piece need not know that we have it too.
+                peer.send(cx, Message::Have { index: piece.get() });
+            }
+            if peer.does_not_read() {
+                cx.close(*key, CloseReason::Violation(PeerError::DoesNotRead));
+            }
+        }
+        if self.have.is_full() {
+            self.on_complete(cx, peers);
+        }
+    }
+
+    /// Every piece is there: the torrent seeds from now on.
+    fn on_complete(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        self.leave_phase(cx);
+        self.phase = Phase::Seeding;
+        self.announcer.complete(cx.now);
+        self.set_announce_timer(cx);
+        for key in &self.peers {
+            if peers.get(*key).is_some_and(|peer| self.is_redundant(peer)) {
+                cx.close(*key, CloseReason::Redundant);
+            }
+        }
+        cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Save));
+        self.saving.complete();
+        self.save_if_due(cx, peers);
+    }
+
+    fn on_bad_piece(&mut self, cx: &mut Cx, piece: PieceIndex, digests: &[BlockDigest]) {
+        let geometry = *self.storage.metainfo.geometry();
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        if !download.is_storing_piece(piece) {
+            return;
+        }
+        self.wasted_len += u64::from(geometry.len_of(piece));
+        let guilty = download.on_bad(cx, piece, digests);
+        cx.event(Event::PieceFailed { torrent: self.key, piece: piece.get() });
+        if let Some(giver) = guilty {
+            self.ban(cx, giver);
+        }
+    }
+
+    fn on_unwritten_piece(&mut self, cx: &mut Cx, piece: PieceIndex, error: DiskError) {
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.on_unwritten(cx, piece);
+        }
+        debug_assert!(self.purpose == Purpose::Download, "only a download stores pieces");
+        self.fail(cx, error);
+    }
+
+    /// Leaves a peer that sent bad data, for long.
+    fn ban(&mut self, cx: &mut Cx, giver: Giver) {
+        self.candidates.ban(cx.now, giver.addr, giver.id);
+        cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
+        cx.close(giver.peer, CloseReason::Banned);
+    }
+}

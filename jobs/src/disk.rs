@@ -1,0 +1,112 @@
+//! A torrent's files: opened and looked at, read, written, synced.
+//!
+//! What is trusted and what is claimed is decided in [`believe`] and in [`save`]; which piece is
+//! asked for when is the core's business.
+
+mod believe;
+mod holes;
+pub(crate) mod open;
+pub(crate) mod positioned;
+pub(crate) mod root;
+mod save;
+pub(crate) mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use peerless_core::bitfield::Bitfield;
+use peerless_core::metainfo::{File as FileEntry, Span};
+use peerless_core::{DiskError, DiskErrorKind, Purpose, Storage, TorrentKey};
+
+use crate::error::{disk_error, locked, refusal};
+use crate::files::OpenFiles;
+use crate::lock::Lock;
+use root::{Access, Root, Stat};
+
+/// All torrents' files.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    files: OpenFiles,
+    held: Mutex<BTreeMap<TorrentKey, Arc<Held>>>,
+}
+
+/// A torrent that has been opened and not closed yet.
+#[derive(Debug)]
+struct Held {
+    root: Arc<Root>,
+    purpose: Purpose,
+    state: Mutex<State>,
+    /// Held while a resume file is written, so that claims get there in order.
+    saving: Mutex<()>,
+    /// Let go when the last job on the torrent is done. `None` where a server can't make the file.
+    _lock: Option<Lock>,
+}
+
+/// What we know of a torrent's files between two saves.
+#[derive(Debug)]
+struct State {
+    /// Files written since they were last synced.
+    dirty: BTreeSet<usize>,
+    /// Each file as it was when we opened or last synced it. Not as it is now: what others change
+    /// meanwhile is to be noticed at the next start.
+    stats: Vec<Option<Stat>>,
+    /// The pieces whose bytes may be right on disk. Those that are not claimed at the end must be
+    /// looked at next time.
+    maybe: Bitfield,
+    /// Whether the data may be called ours, which a resume file does.
+    ours: bool,
+    /// A sync that failed. The system may have dropped what it could not write and will not say so
+    /// again, so nothing more is claimed.
+    sync_error: Option<DiskError>,
+}
+
+impl Disk {
+    /// Keeps at most `open_files_max` files open between jobs.
+    pub(crate) fn new(open_files_max: usize) -> Self {
+        Self { files: OpenFiles::new(open_files_max), held: Mutex::default() }
+    }
+
+    fn held(&self, torrent: TorrentKey) -> Option<Arc<Held>> {
+        locked(&self.held).get(&torrent).cloned()
+    }
+
+    /// The open file of a span.
+    fn file(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        span: Span,
+        access: Access,
+    ) -> Result<Arc<File>, DiskError> {
+        let entry = entry(storage, span.file)?;
+        self.files.with((torrent, span.file), access, || {
+            let root = match self.held(torrent) {
+                Some(held) => Arc::clone(&held.root),
+                None => Arc::new(Root::open(&storage.root)?),
+            };
+            root.file(&entry.path, access)
+        })
+    }
+}
+
+/// The file that a span names.
+fn entry(storage: &Storage, index: usize) -> Result<&FileEntry, DiskError> {
+    let file = storage.metainfo.layout().files().get(index);
+    file.ok_or_else(|| refusal(DiskErrorKind::Other, &storage.root, "has no such file"))
+}
+
+fn full_path(storage: &Storage, span: Span) -> PathBuf {
+    let files = storage.metainfo.layout().files();
+    files.get(span.file).map_or_else(|| storage.root.clone(), |file| storage.root.join(&file.path))
+}
+
+/// The error of a read that may have found the end of the file.
+pub(crate) fn read_error(path: &Path, error: &io::Error) -> DiskError {
+    match error.kind() == io::ErrorKind::UnexpectedEof {
+        true => refusal(DiskErrorKind::NotFound, path, "is shorter than it should be"),
+        false => disk_error(path, error),
+    }
+}

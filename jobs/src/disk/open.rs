@@ -1,0 +1,154 @@
+//! The start of a torrent: lock it, see what is there, make folders and empty files.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use peerless_core::metainfo::File as FileEntry;
+use peerless_core::{Check, DiskError, DiskErrorKind, Opened, Purpose, Storage, TorrentKey};
+
+use super::believe::{Evidence, believe};
+use super::holes::has_data;
+use super::root::{Access, Root, Stat};
+use super::{Disk, Held, State};
+use crate::error::{disk_error, locked, refusal};
+use crate::lock::{Lock, Sharing};
+use crate::resume::{self, Resume};
+
+/// What our own files in the root begin with. No torrent may have such a name: it could claim, in
+/// another torrent's resume file, pieces that are not there.
+const OWN_PREFIX: &str = ".peerless-";
+
+/// The temporary name of a downloader's resume file; its lock makes it the only writer.
+pub(super) const TEMPORARY: &str = "tmp";
+
+impl Disk {
+    /// [`Job::Open`](peerless_core::Job::Open).
+    ///
+    /// A download without a resume file gets one at once, claiming nothing, if there was no data
+    /// at all: whatever a killed process leaves is then known to be ours. If there was data, the
+    /// resume file waits for the first piece that is found right or written. Until then the data
+    /// may be a user's other files, and the next start must be as careful as this one.
+    pub(crate) fn open(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        check: Check,
+        purpose: Purpose,
+    ) -> Result<Opened, DiskError> {
+        let metainfo = &storage.metainfo;
+        let files = metainfo.layout().files();
+        refuse_own_names(storage)?;
+        let (root, lock) = take(storage, purpose)?;
+        let mut stats = stats(&root, files)?;
+        if purpose == Purpose::Download {
+            refuse_longer(&storage.root, files, &stats)?;
+            make(&root, files, &mut stats)?;
+        }
+        let resume = resume::read(&root, metainfo);
+        let evidence = Evidence { storage, check, purpose, stats: &stats, resume: resume.as_ref() };
+        let mut probe = Probe { root: &root, files, open: None };
+        let (have, unsure) = believe(&evidence, |span| probe.has_data(span.file, span.offset, span.len));
+        let mut ours = resume.is_some();
+        let is_new = stats.iter().flatten().all(|stat| stat.len == 0);
+        if purpose == Purpose::Download && !ours && is_new {
+            let nothing = Resume { have: have.clone(), files: stats.clone(), clean: false };
+            resume::write(&root, metainfo.info_hash(), &nothing, TEMPORARY)?;
+            ours = true;
+        }
+        let mut maybe = have.clone();
+        for piece in unsure.iter(metainfo.geometry()) {
+            maybe.insert(piece);
+        }
+        let state = State { dirty: Default::default(), stats, maybe, ours, sync_error: None };
+        let (state, saving) = (Mutex::new(state), Mutex::default());
+        let held = Held { root, purpose, state, saving, _lock: lock };
+        locked(&self.held).insert(torrent, Arc::new(held));
+        Ok(Opened { have, unsure, ours })
+    }
+}
+
+fn refuse_own_names(storage: &Storage) -> Result<(), DiskError> {
+    let is_own = |file: &&FileEntry| {
+        let start = file.path.as_bytes().get(..OWN_PREFIX.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(OWN_PREFIX.as_bytes()))
+    };
+    match storage.metainfo.layout().files().iter().find(is_own) {
+        Some(file) => {
+            let why = "is a name kept for our own files";
+            Err(refusal(DiskErrorKind::Unsafe, &storage.root.join(&file.path), why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Opens the root, makes it for a download, and takes the lock.
+fn take(storage: &Storage, purpose: Purpose) -> Result<(Arc<Root>, Option<Lock>), DiskError> {
+    let path = &storage.root;
+    if purpose == Purpose::Download {
+        std::fs::create_dir_all(path).map_err(|error| disk_error(path, &error))?;
+    }
+    let root = Arc::new(Root::open(path)?);
+    let sharing = match purpose {
+        Purpose::Download => Sharing::Alone,
+        Purpose::Serve => Sharing::Shared,
+    };
+    match Lock::take(Arc::clone(&root), storage.metainfo.info_hash(), sharing) {
+        Ok(lock) => Ok((root, Some(lock))),
+        // A folder that nobody may write to needs no lock.
+        Err(error) if error.kind == DiskErrorKind::Denied && purpose == Purpose::Serve => Ok((root, None)),
+        // It is the folder that the user has to do something about.
+        Err(error) if error.kind == DiskErrorKind::Denied => Err(DiskError { path: path.clone(), ..error }),
+        Err(error) => Err(error),
+    }
+}
+
+/// What each file looks like. Padding files are never there.
+pub(crate) fn stats(root: &Root, files: &[FileEntry]) -> Result<Vec<Option<Stat>>, DiskError> {
+    files.iter().map(|file| if file.padding { Ok(None) } else { root.stat(&file.path) }).collect()
+}
+
+/// A longer file is not the torrent's; it is never cut.
+fn refuse_longer(root: &Path, files: &[FileEntry], stats: &[Option<Stat>]) -> Result<(), DiskError> {
+    for (file, stat) in files.iter().zip(stats) {
+        if let Some(stat) = stat.filter(|stat| stat.len > file.len) {
+            let why =
+                format!("has {} bytes where the torrent has {}: it is another file", stat.len, file.len);
+            return Err(refusal(DiskErrorKind::WouldOverwrite, &root.join(&file.path), &why));
+        }
+    }
+    Ok(())
+}
+
+/// Makes every file's folders, and the files without bytes, which no piece would ever make.
+fn make(root: &Root, files: &[FileEntry], stats: &mut [Option<Stat>]) -> Result<(), DiskError> {
+    let missing = files.iter().zip(stats).filter(|(file, stat)| !file.padding && stat.is_none());
+    for (file, stat) in missing {
+        if file.len == 0 {
+            root.file(&file.path, Access::Write)?;
+            *stat = root.stat(&file.path)?;
+        } else {
+            root.make_folders(&file.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for holes, with one file open at a time: pieces are asked about in order.
+struct Probe<'a> {
+    root: &'a Root,
+    files: &'a [FileEntry],
+    open: Option<(usize, Option<File>)>,
+}
+
+impl Probe<'_> {
+    fn has_data(&mut self, index: usize, offset: u64, len: u64) -> bool {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != index) {
+            let file = self.files.get(index).and_then(|file| self.root.file(&file.path, Access::Read).ok());
+            self.open = Some((index, file));
+        }
+        let file = self.open.as_ref().and_then(|(_, file)| file.as_ref());
+        // What can't be opened may hold data: the check will tell what is wrong with it.
+        file.is_none_or(|file| has_data(file, offset, len))
+    }
+}

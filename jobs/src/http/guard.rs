@@ -1,0 +1,180 @@
+//! Where a GET may lead.
+//!
+//! A torrent that names `http://localhost:8080/delete` as its tracker, or a public tracker that
+//! redirects to the router's address, would make us attack the user's own network. So:
+//! only http and https; on this machine nothing but trackers (paths that start or end with
+//! `/announce`); and a public server can't redirect to a private address. The addresses judged
+//! are those that are then connected to, so a host name that changes its address gains nothing.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use peerless_core::FetchError;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::Source;
+use crate::error::locked;
+
+/// How near a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// Nothing is known yet: the first hop.
+    Anywhere,
+    /// On this machine.
+    Local,
+    /// In a network that is not reached from everywhere.
+    Private,
+    /// Anywhere in the world.
+    Public,
+}
+
+/// The addresses that ureq takes; more would be a panic there.
+const ADDR_COUNT_MAX: usize = 16;
+
+/// Judges one hop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard {
+    source: Source,
+    /// How near the server is that sent us here.
+    from: Reach,
+}
+
+/// What came of the look-up: how near the server is, or why it is not called.
+pub(super) type Verdict = Arc<Mutex<Option<Result<Reach, FetchError>>>>;
+
+impl Guard {
+    pub(super) const fn new(source: Source, from: Reach) -> Self {
+        Self { source, from }
+    }
+
+    /// Refuses what is not http or https.
+    pub(super) fn check_scheme(self, url: &Uri) -> Result<(), FetchError> {
+        match url.scheme_str() {
+            Some("http" | "https") => Ok(()),
+            Some(other) => Err(self.refusal(format!("scheme {other}"))),
+            None => Err(self.refusal("no scheme".to_owned())),
+        }
+    }
+
+    /// A resolver that hands out only addresses that may be called.
+    pub(super) const fn resolver(self, verdict: Verdict) -> GuardedResolver {
+        GuardedResolver { guard: self, verdict }
+    }
+
+    /// The addresses that may be called for `path`, all about as near as the first of them.
+    fn judge(self, path: &str, addrs: Vec<SocketAddr>) -> Result<(Reach, Vec<SocketAddr>), FetchError> {
+        let mut refused = None;
+        let mut allowed: Vec<(Reach, SocketAddr)> = Vec::new();
+        for addr in addrs {
+            let reach = reach(addr.ip());
+            match self.refuses(path, reach) {
+                Some(why) => refused = Some(why),
+                None => allowed.push((reach, addr)),
+            }
+        }
+        // Which of them answers is not known, so the farthest counts: it is trusted least.
+        match (allowed.iter().map(|(reach, _)| *reach).max(), refused) {
+            (Some(reach), _) => Ok((reach, allowed.into_iter().map(|(_, addr)| addr).collect())),
+            (None, Some(why)) => Err(self.refusal(why.to_owned())),
+            (None, None) => Err(FetchError::Failed("host not found".to_owned())),
+        }
+    }
+
+    fn refuses(self, path: &str, to: Reach) -> Option<&'static str> {
+        if self.from == Reach::Public && to != Reach::Public {
+            return Some("from a public to a private host");
+        }
+        // A server on this machine that the user named may also lead on to others on it.
+        let trusted = self.source == Source::User && matches!(self.from, Reach::Anywhere | Reach::Local);
+        let is_tracker = path.starts_with("/announce") || path.ends_with("/announce");
+        (to == Reach::Local && !trusted && !is_tracker).then_some("to this machine, but not to a tracker")
+    }
+
+    fn refusal(self, why: String) -> FetchError {
+        match self.from {
+            Reach::Anywhere => FetchError::Url(why),
+            Reach::Local | Reach::Private | Reach::Public => FetchError::Redirect(why),
+        }
+    }
+}
+
+/// The system's name resolution behind a [`Guard`].
+#[derive(Debug)]
+pub(super) struct GuardedResolver {
+    guard: Guard,
+    verdict: Verdict,
+}
+
+impl Resolver for GuardedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().ok_or(ureq::Error::HostNotFound)?.to_owned();
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let addrs = look_up(host, uri.port_u16().unwrap_or(default_port), timeout)?;
+        match self.guard.judge(uri.path(), addrs) {
+            Ok((reach, addrs)) => {
+                *locked(&self.verdict) = Some(Ok(reach));
+                let mut resolved = self.empty();
+                addrs.into_iter().take(ADDR_COUNT_MAX).for_each(|addr| resolved.push(addr));
+                Ok(resolved)
+            }
+            Err(refused) => {
+                *locked(&self.verdict) = Some(Err(refused));
+                Err(ureq::Error::HostNotFound)
+            }
+        }
+    }
+}
+
+/// Looks a host up on a thread of its own, since the system's look-up can't be told how long it
+/// may take. A late one ends by itself.
+fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let (answer, answered) = mpsc::sync_channel(1);
+    thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+        let addrs = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        let _ = answer.send(addrs);
+    })?;
+    match answered.recv_timeout(*timeout.after) {
+        Ok(addrs) => Ok(addrs?),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(ureq::Error::Timeout(timeout.reason)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(ureq::Error::HostNotFound),
+    }
+}
+
+fn reach(ip: IpAddr) -> Reach {
+    match ip.to_canonical() {
+        ip if ip.is_loopback() || ip.is_unspecified() => Reach::Local,
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // RFC 6598, addresses behind a provider's translator; and "this network", RFC 791.
+            let shared = (a == 100 && b & 0xC0 == 64) || a == 0;
+            let near = ip.is_private() || ip.is_link_local() || ip.is_broadcast() || ip.is_multicast();
+            if near || shared { Reach::Private } else { Reach::Public }
+        }
+        IpAddr::V6(ip) => reach_v6(ip),
+    }
+}
+
+fn reach_v6(ip: Ipv6Addr) -> Reach {
+    let [first, .., high, low] = ip.segments();
+    // An IPv4 address behind a translator (RFC 6052) is as near as that address.
+    if ip.segments().starts_with(&[0x64, 0xFF9B, 0, 0, 0, 0]) {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        return reach(IpAddr::from([a, b, c, d]));
+    }
+    // Unique local, link-local and the old site-local addresses, and multicast.
+    let near = ip.is_unique_local() || ip.is_unicast_link_local() || first & 0xFFC0 == 0xFEC0;
+    if near || ip.is_multicast() { Reach::Private } else { Reach::Public }
+}

@@ -1,0 +1,77 @@
+//! URLs: which can be used, and where a redirect leads.
+
+use peerless_core::FetchError;
+use ureq::http::Uri;
+
+/// Reads an absolute URL with a host.
+pub(super) fn parse(text: &str) -> Result<Uri, FetchError> {
+    let url: Uri =
+        text.parse().map_err(|error: ureq::http::uri::InvalidUri| FetchError::Url(error.to_string()))?;
+    match (url.scheme_str(), url.host()) {
+        (None, _) => Err(FetchError::Url("no scheme".to_owned())),
+        (_, None | Some("")) => Err(FetchError::Url("no host".to_owned())),
+        (Some(_), Some(_)) => Ok(url),
+    }
+}
+
+/// What `reference` means on the page `base` (RFC 3986, section 5.2, without the removal of dot
+/// segments: servers do that). `None` if it means nothing.
+pub(super) fn join(base: &Uri, reference: &str) -> Option<Uri> {
+    let (reference, _fragment) = reference.split_once('#').unwrap_or((reference, ""));
+    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
+    let folder = || base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let text = if has_scheme(reference) {
+        reference.to_owned()
+    } else if reference.starts_with("//") {
+        format!("{scheme}:{reference}")
+    } else if reference.starts_with('/') {
+        format!("{scheme}://{authority}{reference}")
+    } else if reference.starts_with('?') {
+        format!("{scheme}://{authority}{}{reference}", base.path())
+    } else {
+        format!("{scheme}://{authority}{}/{reference}", folder())
+    };
+    parse(&text).ok()
+}
+
+fn has_scheme(reference: &str) -> bool {
+    reference.split_once(':').is_some_and(|(scheme, _)| {
+        let mut bytes = scheme.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_on_their_page() {
+        let base = parse("http://host:80/a/b?c=d").unwrap();
+        for (reference, want) in [
+            ("https://other/x", "https://other/x"),
+            ("//other/x", "http://other/x"),
+            ("/x?y", "http://host:80/x?y"),
+            ("x", "http://host:80/a/x"),
+            ("x?y=http://z", "http://host:80/a/x?y=http://z"),
+            ("?x", "http://host:80/a/b?x"),
+            ("/x#y", "http://host:80/x"),
+        ] {
+            assert_eq!(join(&base, reference).map(|url| url.to_string()).as_deref(), Some(want));
+        }
+    }
+
+    #[test]
+    fn what_has_no_host_is_no_url() {
+        let base = parse("http://host/").unwrap();
+        for text in
+            ["file:///etc/passwd", "http://", "http:///x", "/x", "x", "", "http://a b/", "http://[::1"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["file:///etc/passwd", "http://", "data:text/plain,x", "/a b"] {
+            assert_eq!(join(&base, text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Verifying a whole torrent's data offline, with all cores.
+
+use std::fs::File;
+
+use peerless_core::bitfield::Bitfield;
+use peerless_core::piece::PieceIndex;
+use peerless_core::{DiskError, Storage};
+
+use crate::disk::open::stats;
+use crate::disk::read_error;
+use crate::disk::root::{Access, Root, Stat};
+use crate::disk::transfer::or_missing;
+use crate::hash::{Hasher, read_through};
+use crate::parallel;
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Pieces looked at.
+    pub done: u32,
+    /// All pieces.
+    pub total: u32,
+    /// Pieces looked at that are not right.
+    pub bad: u32,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The pieces that are right.
+    pub good: Bitfield,
+    /// The files that are not, in the torrent's order.
+    pub bad_files: Vec<BadFile>,
+}
+
+/// A file that is not what the torrent says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadFile {
+    /// Which file, counted in [`Layout::files`](peerless_core::metainfo::Layout::files).
+    pub file: usize,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What can be wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It has this length instead.
+    Length(u64),
+    /// So many of the pieces in it are not right.
+    Data(u32),
+}
+
+impl Report {
+    /// Whether the data is exactly the torrent's.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.good.is_full() && self.bad_files.is_empty()
+    }
+}
+
+/// Hashes every piece on `threads` threads; `on_progress` is called on the calling thread.
+///
+/// A piece that lies in two files makes both bad when it is not right: which of them it is can't
+/// be told.
+///
+/// # Errors
+/// When the folder is not there, a file leads through a symbolic link, or reading fails. What is
+/// missing or too short is no error, but bad.
+pub fn run(
+    storage: &Storage,
+    threads: usize,
+    mut on_progress: impl FnMut(Progress),
+) -> Result<Report, DiskError> {
+    let (metainfo, root) = (&storage.metainfo, Root::open(&storage.root)?);
+    let stats = stats(&root, metainfo.layout().files())?;
+    let geometry = metainfo.geometry();
+    let total = geometry.piece_count();
+    let mut good = Bitfield::empty(total);
+    let mut progress = Progress { done: 0, total, bad: 0 };
+    let piece = |worker: &mut Worker<'_>, index| match geometry.piece(index) {
+        Some(piece) => or_missing(worker.is_right(piece)),
+        None => Ok(false),
+    };
+    let worker = || Worker { storage, root: &root, buffer: Vec::new(), open: None };
+    parallel::run(total, threads, worker, piece, |index, right| {
+        progress.done += 1;
+        match geometry.piece(index).filter(|_| right) {
+            Some(piece) => drop(good.insert(piece)),
+            None => progress.bad += 1,
+        }
+        on_progress(progress);
+    })?;
+    let bad_files = bad_files(storage, &stats, &good);
+    Ok(Report { good, bad_files })
+}
+
+fn bad_files(storage: &Storage, stats: &[Option<Stat>], good: &Bitfield) -> Vec<BadFile> {
+    let (layout, geometry) = (storage.metainfo.layout(), storage.metainfo.geometry());
+    let mut bad_counts = vec![0_u32; layout.files().len()];
+    for piece in geometry.pieces().filter(|piece| !good.has(*piece)) {
+        for span in layout.spans(geometry, geometry.whole(piece)) {
+            if let Some(count) = bad_counts.get_mut(span.file) {
+                *count += 1;
+            }
+        }
+    }
+    let files = layout.files().iter().zip(stats).zip(bad_counts).enumerate();
+    let files = files.filter(|(_, ((file, _), _))| !file.padding);
+    let faults = files.filter_map(|(index, ((file, stat), bad_count))| {
+        let fault = match stat {
+            None => Some(Fault::Missing),
+            Some(stat) if stat.len != file.len => Some(Fault::Length(stat.len)),
+            Some(_) => (bad_count > 0).then_some(Fault::Data(bad_count)),
+        };
+        fault.map(|fault| BadFile { file: index, fault })
+    });
+    faults.collect()
+}
+
+/// One thread's buffer and the file it read last; pieces come mostly in order.
+struct Worker<'a> {
+    storage: &'a Storage,
+    root: &'a Root,
+    buffer: Vec<u8>,
+    open: Option<(usize, File)>,
+}
+
+impl Worker<'_> {
+    fn is_right(&mut self, piece: PieceIndex) -> Result<bool, DiskError> {
+        let (metainfo, mut hasher) = (&self.storage.metainfo, Hasher::default());
+        let geometry = metainfo.geometry();
+        for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
+            let Some(entry) = metainfo.layout().files().get(span.file) else { return Ok(false) };
+            if entry.padding {
+                hasher.update_zeros(span.len);
+                continue;
+            }
+            if self.open.as_ref().is_none_or(|(open, _)| *open != span.file) {
+                self.open = Some((span.file, self.root.file(&entry.path, Access::Read)?));
+            }
+            let Some((_, file)) = &self.open else { return Ok(false) };
+            read_through(file, span.offset, span.len, &mut self.buffer, |bytes| hasher.update(bytes))
+                .map_err(|error| read_error(&self.storage.root.join(&entry.path), &error))?;
+        }
+        Ok(hasher.matches(metainfo.digest(piece)))
+    }
+}

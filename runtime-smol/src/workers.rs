@@ -1,0 +1,258 @@
+//! Blocking work through `unblock`, in two lanes: a slow tracker never holds up a write.
+//!
+//! smol's pool grows to hundreds of threads. Each lane has a bound of its own, and a pool thread
+//! that has a lane's job done takes the next one by itself, without a way through the executor.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use peerless_core::{Job, JobDone};
+use smol::channel::{self, Receiver, Sender};
+
+/// What does the jobs.
+pub(crate) type Work = Arc<dyn Fn(Job) -> JobDone + Send + Sync>;
+
+/// What came of a job: its result, or the panic that ended it.
+pub(crate) type Outcome = thread::Result<JobDone>;
+
+/// Which kind of job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Disk,
+    Net,
+}
+
+/// Both lanes.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    disk: Crew,
+    net: Crew,
+    /// Disk jobs that have not come back.
+    disk_pending: usize,
+}
+
+impl Workers {
+    pub(crate) fn new(disk_max: usize, net_max: usize, work: Work) -> Self {
+        let (disk, net) = (Crew::new(disk_max, Arc::clone(&work)), Crew::new(net_max, work));
+        Self { disk, net, disk_pending: 0 }
+    }
+
+    /// The lanes, with where their outcomes arrive.
+    pub(crate) fn lanes(&self) -> [(Lane, Receiver<Outcome>); 2] {
+        [(Lane::Disk, self.disk.done.clone()), (Lane::Net, self.net.done.clone())]
+    }
+
+    /// Takes a job, to begin with the next [`Workers::start`].
+    pub(crate) fn add(&mut self, job: Job) {
+        match lane_of(&job) {
+            Lane::Disk => {
+                self.disk_pending += 1;
+                self.disk.added.push(job);
+            }
+            Lane::Net => self.net.added.push(job),
+        }
+    }
+
+    /// Hands over the jobs that were added, together.
+    pub(crate) fn start(&mut self) {
+        self.disk.start();
+        self.net.start();
+    }
+
+    /// Notes that an outcome of this lane has been received.
+    pub(crate) fn note_end(&mut self, lane: Lane) {
+        if lane == Lane::Disk {
+            self.disk_pending -= 1;
+        }
+    }
+
+    /// Whether every disk job has come back.
+    pub(crate) fn is_disk_idle(&self) -> bool {
+        self.disk_pending == 0
+    }
+}
+
+fn lane_of(job: &Job) -> Lane {
+    match job {
+        Job::Announce { .. } | Job::Resolve { .. } => Lane::Net,
+        Job::Open { .. }
+        | Job::Check { .. }
+        | Job::Store { .. }
+        | Job::Read { .. }
+        | Job::Save { .. }
+        | Job::Record { .. } => Lane::Disk,
+    }
+}
+
+/// Those who work in one lane.
+#[derive(Debug)]
+struct Crew {
+    jobs_max: usize,
+    added: Vec<Job>,
+    bench: Arc<Bench>,
+    done: Receiver<Outcome>,
+}
+
+impl Crew {
+    fn new(jobs_max: usize, work: Work) -> Self {
+        let (sender, done) = channel::unbounded();
+        let bench = Bench { queue: Mutex::default(), work, done: sender };
+        Self { jobs_max: jobs_max.max(1), added: Vec::new(), bench: Arc::new(bench), done }
+    }
+
+    /// Queues what was added and puts more threads to it, as far as the lane may have them.
+    fn start(&mut self) {
+        if self.added.is_empty() {
+            return;
+        }
+        let mut queue = self.bench.lock();
+        queue.jobs.extend(self.added.drain(..));
+        let more = queue.jobs.len().min(self.jobs_max.saturating_sub(queue.working));
+        queue.working += more;
+        drop(queue);
+        for _ in 0..more {
+            let bench = Arc::clone(&self.bench);
+            smol::unblock(move || bench.serve()).detach();
+        }
+    }
+}
+
+impl Drop for Crew {
+    /// Lets the threads go after the job that each is at.
+    fn drop(&mut self) {
+        self.bench.lock().jobs.clear();
+    }
+}
+
+/// What the threads of a lane share.
+struct Bench {
+    queue: Mutex<Queue>,
+    work: Work,
+    done: Sender<Outcome>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Threads at work, or asked for.
+    working: usize,
+}
+
+impl Bench {
+    /// Does jobs until there are none.
+    fn serve(&self) {
+        while let Some(job) = self.next() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(job)));
+            // Fails only when the driver is gone.
+            let _ = self.done.try_send(outcome);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        let job = queue.jobs.pop_front();
+        if job.is_none() {
+            queue.working -= 1;
+        }
+        job
+    }
+
+    /// The queue is whole at every unlock and no job runs under the lock, so poison means nothing.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Bench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use peerless_core::TorrentKey;
+    use peerless_core::key::Key;
+
+    use super::*;
+
+    fn record() -> Job {
+        Job::Record { offset: 0, bytes: Vec::new() }
+    }
+
+    fn resolve() -> Job {
+        Job::Resolve { torrent: TorrentKey::new(0, 0), host: "host".to_owned(), port: 1 }
+    }
+
+    fn recorded(_: Job) -> JobDone {
+        JobDone::Recorded { result: Ok(()) }
+    }
+
+    fn workers(net_max: usize, work: impl Fn(Job) -> JobDone + Send + Sync + 'static) -> Workers {
+        Workers::new(2, net_max, Arc::new(work))
+    }
+
+    #[test]
+    fn a_net_job_that_hangs_holds_up_no_disk_job() {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
+        let inner = Arc::clone(&gate);
+        let mut workers = workers(1, move |job| {
+            if lane_of(&job) == Lane::Net {
+                drop(inner.lock().unwrap());
+            }
+            recorded(job)
+        });
+        let [(_, disk), (_, net)] = workers.lanes();
+        [resolve(), resolve(), record(), record(), record()].into_iter().for_each(|job| workers.add(job));
+        workers.start();
+        for _ in 0..3 {
+            assert!(disk.recv_blocking().unwrap().is_ok());
+            workers.note_end(Lane::Disk);
+        }
+        assert!(workers.is_disk_idle() && net.is_empty());
+        drop(closed);
+        assert!(net.recv_blocking().unwrap().is_ok() && net.recv_blocking().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_panic_comes_back_and_the_lane_goes_on() {
+        let mut workers = workers(1, |job| {
+            assert!(!matches!(job, Job::Record { offset: 1, .. }), "disk on fire");
+            recorded(job)
+        });
+        let [(_, disk), _] = workers.lanes();
+        workers.add(Job::Record { offset: 1, bytes: Vec::new() });
+        workers.start();
+        let panic = disk.recv_blocking().unwrap().unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"disk on fire"));
+        workers.add(record());
+        workers.start();
+        assert!(disk.recv_blocking().unwrap().is_ok());
+    }
+
+    #[test]
+    fn everything_queued_is_done_by_no_more_threads_than_allowed() {
+        let busy = AtomicUsize::new(0);
+        let mut workers = workers(1, move |job| {
+            assert!(busy.fetch_add(1, Ordering::SeqCst) < 2);
+            thread::yield_now();
+            busy.fetch_sub(1, Ordering::SeqCst);
+            recorded(job)
+        });
+        let [(_, disk), _] = workers.lanes();
+        for _ in 0..50 {
+            workers.add(record());
+            workers.add(record());
+            workers.start();
+        }
+        for _ in 0..100 {
+            assert!(disk.recv_blocking().unwrap().is_ok());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+"""A peer or tracker that answers with garbage, always the same.
+
+    hostile.py peer PORT      any connection: garbage, then silence
+    hostile.py tracker PORT   any request: HTTP 200 with garbage as body
+
+Prints a line per connection.
+"""
+
+import random
+import socketserver
+import sys
+
+garbage = random.Random(1).randbytes(65536)
+
+
+class Peer(socketserver.BaseRequestHandler):
+    def handle(self):
+        print("peer from", self.client_address[0], flush=True)
+        try:
+            self.request.sendall(garbage)
+            while self.request.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
+class Tracker(socketserver.StreamRequestHandler):
+    def handle(self):
+        print("request from", self.client_address[0], flush=True)
+        try:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(garbage) + garbage)
+        except OSError:
+            pass
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    handler = {"peer": Peer, "tracker": Tracker}[sys.argv[1]]
+    with Server(("0.0.0.0", int(sys.argv[2])), handler) as server:
+        print("ready", flush=True)
+        server.serve_forever()

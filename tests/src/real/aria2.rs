@@ -1,0 +1,38 @@
+//! aria2c, which takes peers from a tracker only and ends by itself.
+
+use super::{Host, Lab, PEER_PORT, Payload, Program};
+
+/// Peers by the tracker alone; all torrents at once; nothing left beside the data.
+const FLAGS: [&str; 12] = [
+    "--no-conf=true",
+    "--enable-dht=false",
+    "--enable-dht6=false",
+    "--bt-enable-lpd=false",
+    "--enable-peer-exchange=false",
+    "--disable-ipv6=true",
+    "--file-allocation=none",
+    // Below this speed it looks for more peers than it needs.
+    "--bt-request-peer-speed-limit=2000M",
+    "--max-concurrent-downloads=9",
+    "--summary-interval=5",
+    "--enable-color=false",
+    "--allow-overwrite=true",
+];
+
+/// Seeds data that is in place, until it is stopped.
+pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
+    let mut command = lab.command(host, "aria2c");
+    command.args(FLAGS).args(["--check-integrity=true", "--seed-ratio=0.0"]);
+    command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
+    command.args(payloads.iter().map(|payload| &payload.torrent));
+    Program::spawn(lab, "aria2-seed", command)
+}
+
+/// Downloads into the host's folder and exits.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
+    let mut command = lab.command(host, "aria2c");
+    command.args(FLAGS).arg("--seed-time=0");
+    command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
+    command.args(payloads.iter().map(|payload| &payload.torrent));
+    Program::spawn(lab, "aria2", command)
+}

@@ -1,0 +1,79 @@
+//! libtorrent through `real/libtorrent_peer.py`.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, check_output, python, script, succeeds};
+
+/// What a leech prints once all its torrents are complete.
+pub(super) const DONE: &str = r#""event": "done""#;
+
+/// Seeds data that is in place, with at most `up_limit` bytes per second.
+pub fn seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: Option<u32>) -> Program {
+    let mut command = peer(lab, host, "seed");
+    if let Some(limit) = up_limit {
+        command.arg("--up-limit").arg(limit.to_string());
+    }
+    command.args(payloads.iter().map(|payload| &payload.torrent));
+    let mut program = Program::spawn(lab, "libtorrent-seed", command);
+    program.wait_output(r#""event": "ready""#, STEP_TIMEOUT);
+    program
+}
+
+/// Downloads into the host's folder, then seeds.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
+    let mut command = peer(lab, host, "leech");
+    command.args(payloads.iter().map(|payload| &payload.torrent));
+    Program::spawn(lab, "libtorrent", command)
+}
+
+/// Payload bytes that a finished leech took from `address`.
+///
+/// # Panics
+/// If the leech has not printed its summary.
+pub fn payload_from(leech: &Program, address: Ipv4Addr) -> u64 {
+    let output = leech.output();
+    let done = output.lines().find(|line| line.contains(DONE)).expect("the leech is done");
+    let summary: serde_json::Value = serde_json::from_str(done).expect("the summary is JSON");
+    summary["sources"][address.to_string()].as_u64().unwrap_or(0)
+}
+
+/// Makes a v1 torrent of `path` and gives its info-hash.
+pub(super) fn create(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> String {
+    let mut command = Command::new(python());
+    command.arg(script("libtorrent_peer.py")).arg("create").arg(path).arg(torrent);
+    command.args(["--tracker", tracker, "--piece-length", &piece_len.to_string()]);
+    check_output(&mut command).trim().to_owned()
+}
+
+/// Stops a seed and gives the payload bytes that it sent in all.
+///
+/// # Panics
+/// If it does not end properly.
+pub fn payload_sent(mut seed: Program) -> u64 {
+    seed.signal("TERM");
+    seed.expect_exit(0, STEP_TIMEOUT);
+    let output = seed.output();
+    let end = output.lines().next_back().expect("the seed prints a summary");
+    let summary: serde_json::Value = serde_json::from_str(end).expect("the summary is JSON");
+    summary["sent"].as_u64().expect("the summary has a count")
+}
+
+/// The info-hash that libtorrent computes.
+pub fn info_hash(torrent: &Path) -> String {
+    let mut command = Command::new(python());
+    check_output(command.arg(script("libtorrent_peer.py")).arg("hash").arg(torrent)).trim().to_owned()
+}
+
+/// Whether the bindings can be loaded.
+pub(super) fn is_there() -> bool {
+    succeeds(Command::new(python()).args(["-c", "import libtorrent"]))
+}
+
+fn peer(lab: &Lab, host: &Host, mode: &str) -> Command {
+    let mut command = lab.command(host, python());
+    command.arg(script("libtorrent_peer.py")).arg(mode).arg("--dir").arg(&host.dir);
+    command.arg("--listen").arg(format!("{}:{PEER_PORT}", host.address));
+    command
+}

@@ -1,0 +1,265 @@
+//! The payloads that travel, their torrents, and the comparison of a copy with its source.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use super::{libtorrent, peerless};
+
+/// The port of every tracker here.
+pub const TRACKER_PORT: u16 = 6969;
+
+/// Where every torrent here says its tracker is: at a lab's hub.
+pub(super) const TRACKER_URL: &str = "http://10.77.0.1:6969/announce";
+
+/// Bytes in one large file: more than any buffer, and enough that a transfer takes a while.
+const BIG_LEN: usize = 300 << 20;
+
+/// Files in the tree.
+const TREE_FILE_COUNT: usize = 300;
+
+/// Names as people use them: spaces, several scripts, a combining mark, an emoji, long ones.
+const TREE_NAMES: [&str; 6] = [
+    "plain",
+    "with space",
+    "日本語のフォルダ",
+    "Смешанный Ünïcödé",
+    "cafe\u{301}",
+    "🦀 and a rather long name, as they are often seen on files out there",
+];
+
+/// The shapes of data that a client must get right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadKind {
+    /// One file of 300 MiB.
+    Big,
+    /// 300 files in nested folders with unicode names, every tenth one empty.
+    Tree,
+    /// One file smaller than a block.
+    Tiny,
+}
+
+impl PayloadKind {
+    const ALL: [Self; 3] = [Self::Big, Self::Tree, Self::Tiny];
+
+    /// The name at the top, which is the torrent's.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Big => "big.bin",
+            Self::Tree => "tree of 300 – ツリー",
+            Self::Tiny => "tiny.bin",
+        }
+    }
+
+    const fn piece_len(self) -> u32 {
+        match self {
+            Self::Big => 256 << 10,
+            Self::Tree => 64 << 10,
+            Self::Tiny => 16 << 10,
+        }
+    }
+
+    fn write(self, data: &Path) {
+        let top = data.join(self.name());
+        match self {
+            Self::Big => write_random(&top, 1, BIG_LEN),
+            Self::Tiny => write_random(&top, 2, 5000),
+            Self::Tree => {
+                for index in 0..TREE_FILE_COUNT {
+                    let (path, len) = tree_file(&top, index);
+                    fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+                    write_random(&path, 1000 + index, len);
+                }
+            }
+        }
+    }
+}
+
+/// Data with a torrent of it.
+#[derive(Debug)]
+pub struct Payload {
+    /// Its shape.
+    pub kind: PayloadKind,
+    /// The folder that holds the top name. Never to be written to.
+    pub data: PathBuf,
+    /// The torrent file.
+    pub torrent: PathBuf,
+    /// The info-hash in hex, as the torrent's maker says.
+    pub info_hash: String,
+}
+
+impl Payload {
+    /// The file or folder itself.
+    pub fn top(&self) -> PathBuf {
+        self.data.join(self.kind.name())
+    }
+
+    /// Bytes in all.
+    pub fn total_len(&self) -> u64 {
+        files_below(&self.top()).iter().map(|file| fs::metadata(file).expect("a file").len()).sum()
+    }
+
+    /// Bytes in a piece.
+    pub fn piece_len(&self) -> u32 {
+        self.kind.piece_len()
+    }
+
+    /// Puts the data into `dir` as hard links, so that a seed can keep its own files beside it.
+    pub fn link_into(&self, dir: &Path) {
+        for file in files_below(&self.top()) {
+            let place = dir.join(file.strip_prefix(&self.data).expect("a file of this payload"));
+            fs::create_dir_all(place.parent().expect("a file in a folder")).expect("a folder");
+            fs::hard_link(&file, &place).expect("a hard link to the payload");
+        }
+    }
+
+    /// Compares the copy in `dir` byte for byte. Where `wants_empty` is false, files without
+    /// content may be missing.
+    ///
+    /// # Panics
+    /// If a file is missing, differs, or is there without being in the torrent.
+    pub fn assert_copy_in(&self, dir: &Path, wants_empty: bool) {
+        let relative = |base: &Path, files: Vec<PathBuf>| -> BTreeSet<PathBuf> {
+            let strip = |file: PathBuf| file.strip_prefix(base).expect("below its base").to_owned();
+            files.into_iter().map(strip).collect()
+        };
+        let wanted = relative(&self.data, files_below(&self.top()));
+        let found = relative(dir, files_below(&dir.join(self.kind.name())));
+        let extra: Vec<_> = found.difference(&wanted).collect();
+        assert!(extra.is_empty(), "files that are not in the torrent: {extra:?}");
+        for file in wanted {
+            let source = self.data.join(&file);
+            let len = fs::metadata(&source).expect("the source is there").len();
+            if found.contains(&file) {
+                assert!(is_same(&source, &dir.join(&file)), "{} differs from its source", file.display());
+            } else {
+                assert!(len == 0 && !wants_empty, "{} is missing", file.display());
+            }
+        }
+    }
+}
+
+/// All payloads, made once and removed when the last test that uses them ends.
+#[derive(Debug)]
+pub struct Payloads {
+    dir: PathBuf,
+    by_libtorrent: OnceLock<Vec<Payload>>,
+    by_peerless: OnceLock<Vec<Payload>>,
+}
+
+impl Payloads {
+    /// The payloads that are there, or new ones.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Payloads>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(there) = shared.upgrade() {
+            return there;
+        }
+        let dir = std::env::temp_dir().join(format!("peerless-payload-{}", std::process::id()));
+        let _old = fs::remove_dir_all(&dir);
+        fs::create_dir_all(dir.join("data")).expect("a folder for payloads");
+        for kind in PayloadKind::ALL {
+            kind.write(&dir.join("data"));
+        }
+        let made = Arc::new(Self { dir, by_libtorrent: OnceLock::new(), by_peerless: OnceLock::new() });
+        *shared = Arc::downgrade(&made);
+        made
+    }
+
+    /// With torrents that libtorrent made: big, tree, tiny.
+    pub fn by_libtorrent(&self) -> [&Payload; 3] {
+        three(self.by_libtorrent.get_or_init(|| self.make("libtorrent", libtorrent::create)))
+    }
+
+    /// With torrents that `peerless create` made: big, tree, tiny.
+    pub fn by_peerless(&self) -> [&Payload; 3] {
+        three(self.by_peerless.get_or_init(|| self.make("peerless", peerless::create)))
+    }
+
+    fn make(&self, maker: &str, create: fn(&Path, &Path, &str, u32) -> String) -> Vec<Payload> {
+        let (data, torrents) = (self.dir.join("data"), self.dir.join(maker));
+        fs::create_dir_all(&torrents).expect("a folder for torrents");
+        let make = |kind: PayloadKind| {
+            let torrent = torrents.join(kind.name()).with_extension("torrent");
+            let info_hash = create(&data.join(kind.name()), &torrent, TRACKER_URL, kind.piece_len());
+            Payload { kind, data: data.clone(), torrent, info_hash }
+        };
+        PayloadKind::ALL.into_iter().map(make).collect()
+    }
+}
+
+impl Drop for Payloads {
+    fn drop(&mut self) {
+        let _best_effort = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn three(payloads: &[Payload]) -> [&Payload; 3] {
+    let [big, tree, tiny] = payloads else { panic!("one of each kind") };
+    [big, tree, tiny]
+}
+
+/// Path and length of a file of the tree: up to four folders deep, from nothing to several pieces.
+fn tree_file(top: &Path, index: usize) -> (PathBuf, usize) {
+    let mut path = top.to_owned();
+    let name = |number: usize| TREE_NAMES.iter().cycle().nth(number % TREE_NAMES.len()).expect("it cycles");
+    for level in 0..index % 5 {
+        path.push(name(index / 7 + level));
+    }
+    path.push(format!("{index} {}.dat", name(index)));
+    let len = if index.is_multiple_of(10) { 0 } else { index * index * 7 % 200_000 };
+    (path, len)
+}
+
+/// Writes `len` bytes that follow from `seed` alone (SplitMix64).
+fn write_random(path: &Path, seed: usize, len: usize) {
+    let mut out = BufWriter::new(File::create(path).expect("a file to fill"));
+    let mut state = seed as u64;
+    for begin in (0..len).step_by(8) {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bytes = (word ^ (word >> 31)).to_le_bytes();
+        out.write_all(bytes.get(..8.min(len - begin)).expect("at most 8")).expect("space on the disk");
+    }
+    out.flush().expect("space on the disk");
+}
+
+/// Every file at or below `path`; nothing if it is not there.
+fn files_below(path: &Path) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return if path.exists() { vec![path.to_owned()] } else { Vec::new() };
+    }
+    let entries = fs::read_dir(path).expect("a readable folder");
+    entries.flat_map(|entry| files_below(&entry.expect("a readable entry").path())).collect()
+}
+
+fn is_same(left: &Path, right: &Path) -> bool {
+    let open = |path: &Path| BufReader::with_capacity(1 << 20, File::open(path).expect("a readable file"));
+    let (mut left, mut right) = (open(left), open(right));
+    let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let (read_a, read_b) = (fill(&mut left, &mut a), fill(&mut right, &mut b));
+        if a.get(..read_a) != b.get(..read_b) {
+            return false;
+        }
+        if read_a == 0 {
+            return true;
+        }
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> usize {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest).expect("a readable file") {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    filled
+}

@@ -1,0 +1,55 @@
+//! transmission-daemon, which takes its torrents from a watched folder.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Done, Host, Lab, PEER_PORT, Payload, Program};
+
+/// Seeds data that is in place; it is checked before it is announced.
+pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
+    start(lab, host, payloads).0
+}
+
+/// Downloads into the host's folder.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, Done) {
+    let (program, marks) = start(lab, host, payloads);
+    (program, Done::Lines(marks, payloads.len()))
+}
+
+/// The daemon, and the file that gets a line for each finished torrent.
+fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
+    let home = lab.dir().join(format!("transmission-{}", host.address));
+    let watch = home.join("watch");
+    fs::create_dir_all(&watch).expect("a folder for transmission");
+    for payload in payloads {
+        let name = payload.torrent.file_name().expect("a torrent has a name");
+        fs::copy(&payload.torrent, watch.join(name)).expect("a copy of the torrent");
+    }
+    let (marks, hook) = (home.join("marks"), home.join("on-done"));
+    fs::write(&hook, format!("#!/bin/sh\necho \"$TR_TORRENT_HASH\" >> '{}'\n", marks.display()))
+        .expect("the hook is written");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("mode of the hook");
+    fs::write(home.join("settings.json"), settings(&host.dir, &watch, &hook)).expect("settings are written");
+    let mut command = lab.command(host, "transmission-daemon");
+    command.arg("--foreground").arg("--config-dir").arg(&home);
+    (Program::spawn(lab, "transmission", command), marks)
+}
+
+/// Peers by the tracker alone, no limits; the rest as it comes, encryption included.
+fn settings(data: &Path, watch: &Path, hook: &Path) -> String {
+    let (data, watch, hook) = (data.display(), watch.display(), hook.display());
+    format!(
+        r#"{{
+        "download-dir": "{data}", "incomplete-dir-enabled": false,
+        "watch-dir": "{watch}", "watch-dir-enabled": true,
+        "script-torrent-done-enabled": true, "script-torrent-done-filename": "{hook}",
+        "peer-port": {PEER_PORT}, "peer-port-random-on-start": false,
+        "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+        "port-forwarding-enabled": false, "rpc-enabled": false,
+        "download-queue-enabled": false, "seed-queue-enabled": false, "queue-stalled-enabled": false,
+        "speed-limit-up-enabled": false, "speed-limit-down-enabled": false,
+        "rename-partial-files": false, "preallocation": 0, "message-level": 2
+        }}"#
+    )
+}
