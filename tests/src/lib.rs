@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What tests and fuzz targets share.
+
+pub mod model;
