@@ -87,9 +87,10 @@ pub fn run(
     let worker = || Worker { storage, root: &root, buffer: Vec::new(), open: None };
     parallel::run(total, threads, worker, piece, |index, right| {
         progress.done += 1;
-        match geometry.piece(index).filter(|_| right) {
-            Some(piece) => drop(good.insert(piece)),
-            None => progress.bad += 1,
+        if right && let Some(piece) = geometry.piece(index) {
+            good.insert(piece);
+        } else {
+            progress.bad += 1;
         }
         on_progress(progress);
     })?;
