@@ -208,7 +208,7 @@ fn a_torrent_names_no_other_service_of_this_machine_but_a_user_may() {
         assert!(matches!(announce(&url), Err(FetchError::Url(_))), "{url}");
     }
     assert_eq!(server.requests(), [""; 0]);
-    assert_eq!(announce(&server.url("/key/announce")), Ok(b"d4:infode".to_vec()));
+    assert_eq!(announce(&server.url("/announce/key")), Ok(b"d4:infode".to_vec()));
     let redirect = constant(redirect(&server.url("/x.torrent")));
     assert_eq!(fetch(&redirect.url("/y"), &HttpOptions::default()), Ok(b"d4:infode".to_vec()));
 }
