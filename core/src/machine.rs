@@ -283,6 +283,8 @@ impl Machine {
             match decoder.step(bytes) {
                 Ok(Step::Message { message, used }) => {
                     torrent.on_message(&mut self.cx, &mut self.peers, key, message)?;
+                    // After each message, not after each read: how the stream was cut means nothing.
+                    torrent.after_message(&mut self.cx, &mut self.peers, key)?;
                     bytes = bytes.get(used..).unwrap_or_default();
                 }
                 Ok(Step::NeedMore) => break,
@@ -292,11 +294,7 @@ impl Machine {
         if let Some(open) = self.peers.get_mut(key).and_then(Peer::open_mut) {
             open.decoder = Some(decoder);
         }
-        torrent.after_messages(&mut self.cx, &mut self.peers, key);
-        match self.peers.get(key) {
-            Some(peer) if peer.does_not_read() => Err(CloseReason::Violation(PeerError::DoesNotRead)),
-            Some(_) | None => Ok(()),
-        }
+        Ok(())
     }
 
     fn on_closed(&mut self, key: PeerKey) {

@@ -144,8 +144,8 @@ pub(crate) struct Open {
     pub(crate) round_start: (u64, u64),
     /// Blocks that came without being outstanding, less those that were.
     pub(crate) unasked_count: u32,
-    /// Since when we unchoke it.
-    pub(crate) unchoked_at: Instant,
+    /// When we last unchoked it.
+    pub(crate) unchoked_at: Option<Instant>,
     pub(crate) connected_at: Instant,
 }
 
@@ -217,7 +217,7 @@ impl Peer {
             up: Rate::new(now),
             round_start: (0, 0),
             unasked_count: 0,
-            unchoked_at: now,
+            unchoked_at: None,
             connected_at: now,
         }));
     }
@@ -309,23 +309,26 @@ impl Peer {
         }
     }
 
-    /// Lets the peer request.
-    pub(crate) fn unchoke(&mut self, cx: &mut Cx) {
-        let Some(open) = self.open_mut().filter(|open| open.flow.am_choking) else { return };
+    /// Lets the peer request; false if it could already.
+    pub(crate) fn unchoke(&mut self, cx: &mut Cx) -> bool {
+        let Some(open) = self.open_mut().filter(|open| open.flow.am_choking) else { return false };
         open.flow.am_choking = false;
-        open.unchoked_at = cx.now;
+        open.unchoked_at = Some(cx.now);
         self.send(cx, Message::Unchoke);
+        true
     }
 
-    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped.
-    pub(crate) fn choke(&mut self, cx: &mut Cx) {
-        let Some(open) = self.open_mut().filter(|open| !open.flow.am_choking) else { return };
+    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped. False
+    /// if it was choked already.
+    pub(crate) fn choke(&mut self, cx: &mut Cx) -> bool {
+        let Some(open) = self.open_mut().filter(|open| !open.flow.am_choking) else { return false };
         open.flow.am_choking = true;
         open.uploads.clear();
         let before = self.queue.payload_len();
         self.queue.remove_unstarted_blocks();
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
+        true
     }
 
     /// The peer takes a request back.

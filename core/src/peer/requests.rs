@@ -16,6 +16,9 @@ const DEPTH_START: usize = 8;
 /// The fewest requests kept outstanding at a peer that delivers.
 const DEPTH_MIN: usize = 4;
 
+/// The part of the pipeline that is filled at once: a sixteenth, which the slack more than covers.
+const FILL_SHARE: usize = 16;
+
 /// What the pipeline holds beyond one round trip: covers a peer's busy disk and uneven networks.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -63,10 +66,12 @@ impl Requests {
         }
     }
 
-    /// How many more to send now.
+    /// How many more to send now: none until a part of the pipeline is free, so that a deep one is
+    /// filled some blocks at a time.
     pub(crate) fn room(&self) -> usize {
         let depth = if self.snubbed { 1 } else { self.depth };
-        depth.saturating_sub(self.outstanding.len())
+        let room = depth.saturating_sub(self.outstanding.len());
+        if room > depth / FILL_SHARE { room } else { 0 }
     }
 
     /// Notes that `block` has been asked for.

@@ -40,8 +40,10 @@ impl Torrent {
             }
             Message::NotInterested => {
                 open.flow.peer_interested = false;
-                self.slots_changed = true;
-                peer.choke(cx);
+                if peer.choke(cx) {
+                    self.unchoked_count -= 1;
+                    self.slots_changed = true;
+                }
                 Ok(())
             }
             Message::Have { index } => return self.on_have(cx, peer, index),

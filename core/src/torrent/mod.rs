@@ -27,7 +27,7 @@ use crate::id::{InfoHash, PeerId};
 use crate::job::{DiskError, Job, Purpose};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, Progress, State, TorrentError};
-use crate::peer::{Peer, Peers};
+use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
@@ -54,6 +54,8 @@ pub(crate) struct Torrent {
     pub(crate) candidates: Candidates,
     choker: Choker,
     saving: Saving,
+    /// Peers that may request.
+    unchoked_count: usize,
     /// Whether a slot may have become free, or a peer may have come to want one.
     slots_changed: bool,
     /// Payload received, good or bad.
@@ -110,6 +112,7 @@ impl Torrent {
             candidates,
             choker: Choker::default(),
             saving: Saving::default(),
+            unchoked_count: 0,
             slots_changed: false,
             down: Rate::new(cx.now),
             up: Rate::new(cx.now),
@@ -150,8 +153,8 @@ impl Torrent {
         if let Phase::Leeching(download) = &mut self.phase {
             download.on_peer_gone(cx, peer);
         }
-        let was_unchoked = peer.open().is_some_and(|open| !open.flow.am_choking);
-        if was_unchoked {
+        if peer.open().is_some_and(|open| !open.flow.am_choking) {
+            self.unchoked_count -= 1;
             self.fill_slots(cx, peers);
         }
     }
@@ -179,8 +182,14 @@ impl Torrent {
         self.refill(cx, peers);
     }
 
-    /// Fills this peer's pipeline, and the others' if what came gives reason to.
-    pub(crate) fn after_messages(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
+    /// Does what a message gave reason to: fills this peer's pipeline, and the others', gives free
+    /// slots, reads what was asked for. An error if the peer does not read what it makes us send.
+    pub(crate) fn after_message(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        key: PeerKey,
+    ) -> Result<(), CloseReason> {
         if let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key)) {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
@@ -191,6 +200,10 @@ impl Torrent {
             self.fill_slots(cx, peers);
         }
         self.pump_uploads(cx, peers, key);
+        match peers.get(key) {
+            Some(peer) if peer.does_not_read() => Err(CloseReason::Violation(PeerError::DoesNotRead)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// A peer owes blocks for too long: others are asked for them.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::choker::{CHOKE_INTERVAL, Contender};
 use super::{Phase, Torrent};
 use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::key::PeerKey;
 use crate::peer::{Peer, Peers};
 
 /// How long a connection counts as new: the length of an optimistic unchoke.
@@ -43,9 +44,9 @@ impl Torrent {
         for contender in &contenders {
             let Some(peer) = peers.get_mut(contender.peer) else { continue };
             if chosen.contains(&contender.peer) {
-                peer.unchoke(cx);
+                self.unchoked_count += usize::from(peer.unchoke(cx));
             } else {
-                peer.choke(cx);
+                self.unchoked_count -= usize::from(peer.choke(cx));
             }
         }
         self.start_rounds(cx);
@@ -53,24 +54,26 @@ impl Torrent {
     }
 
     /// Unchokes peers that wait while slots are free, without waiting for the next round.
+    ///
+    /// Not those that had a slot a moment ago: a peer must not gain by changing its mind.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx, peers: &mut Peers) {
         self.slots_changed = false;
-        if !self.takes_peers() {
+        let free = cx.config.upload_slots.saturating_sub(self.unchoked_count);
+        if free == 0 || !self.takes_peers() {
             return;
         }
-        let mut waiting = Vec::new();
-        let mut taken = 0;
-        for key in &self.peers {
-            let Some(open) = peers.get(*key).and_then(Peer::open) else { continue };
-            taken += usize::from(!open.flow.am_choking);
-            if open.flow.am_choking && open.flow.peer_interested {
-                waiting.push(*key);
-            }
-        }
+        let now = cx.now;
+        let waits = |key: &PeerKey| {
+            peers.get(*key).and_then(Peer::open).is_some_and(|open| {
+                let rested = open.unchoked_at.is_none_or(|at| now.since(at) >= CHOKE_INTERVAL);
+                open.flow.am_choking && open.flow.peer_interested && rested
+            })
+        };
+        let mut waiting: Vec<PeerKey> = self.peers.iter().copied().filter(waits).collect();
         cx.rng.shuffle(&mut waiting);
-        for key in waiting.into_iter().take(cx.config.upload_slots.saturating_sub(taken)) {
+        for key in waiting.into_iter().take(free) {
             if let Some(peer) = peers.get_mut(key) {
-                peer.unchoke(cx);
+                self.unchoked_count += usize::from(peer.unchoke(cx));
             }
         }
     }
