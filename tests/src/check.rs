@@ -2,6 +2,10 @@
 //!
 //! Each panics, with the property in words, when it does not hold.
 
+use std::collections::BTreeSet;
+
+use peerless_core::InfoHash;
+use peerless_core::metainfo::Metainfo;
 use peerless_core::wire::{
     Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
 };
@@ -98,6 +102,49 @@ pub fn handshake(bytes: &[u8]) {
         }
     }
     assert_eq!(whole, Ok(HandshakeStep::NeedMore), "a cut hides it");
+}
+
+/// Arbitrary bytes are a torrent or an error; a torrent is whole: its files cover its bytes, no
+/// path leaves the folder, no two files share one, and what was read reads the same again.
+pub fn metainfo(bytes: &[u8]) {
+    let Ok(torrent) = Metainfo::parse(bytes.to_vec()) else {
+        return;
+    };
+    assert_eq!(torrent.raw(), bytes, "the file was changed");
+    assert_eq!(torrent.info_hash(), InfoHash::of(torrent.info()), "the hash is of something else");
+    assert_eq!(Metainfo::parse(bytes.to_vec()).as_ref(), Ok(&torrent), "it reads differently again");
+    let (geometry, files) = (torrent.geometry(), torrent.layout().files());
+    let mut offset = 0;
+    let mut paths = BTreeSet::new();
+    for file in files {
+        assert_eq!(file.offset, offset, "a gap before {}", file.path);
+        offset += file.len;
+        if !file.padding {
+            check_path(&file.path, torrent.name());
+            assert!(paths.insert(file.path.as_str()), "{} is there twice", file.path);
+        }
+    }
+    for path in &paths {
+        let folder = format!("{path}/");
+        let inside = paths.range(folder.as_str()..).next().is_some_and(|next| next.starts_with(&folder));
+        assert!(!inside, "{path} is a file and a folder");
+    }
+    assert_eq!(offset, geometry.total_len(), "the files are not the torrent");
+    let ends = geometry.pieces().take(50).chain(geometry.pieces().rev().take(50));
+    for piece in ends {
+        let len: u64 = torrent.layout().spans(geometry, geometry.whole(piece)).map(|span| span.len).sum();
+        assert_eq!(len, u64::from(geometry.len_of(piece)), "{piece:?} is not covered");
+    }
+}
+
+fn check_path(path: &str, name: &str) {
+    let mut parts = path.split('/');
+    assert_eq!(parts.next(), Some(name), "{path} is not below the torrent's name");
+    for part in path.split('/') {
+        assert!(!matches!(part, "" | "." | ".."), "{path} leaves the folder");
+        assert!(part.len() <= 255, "{path} has a component that is too long");
+        assert!(!part.contains(|c: char| c == '\\' || c.is_control()), "{path:?} is not safe");
+    }
 }
 
 /// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the

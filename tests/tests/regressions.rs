@@ -12,9 +12,10 @@ fn replay(target: &str, check: fn(&[u8])) {
         // A target without a crash has no folder yet.
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries {
-            let path = entry.unwrap().path();
-            println!("{}", path.display());
-            check(&fs::read(path).unwrap());
+            let path = entry.expect("a readable folder").path();
+            // libtest shows this when the check fails.
+            eprintln!("{}", path.display());
+            check(&fs::read(path).expect("a readable file"));
         }
     }
 }
