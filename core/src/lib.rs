@@ -1,4 +1,43 @@
 //! BitTorrent as a pure state machine: bytes, events and the time in, actions out.
+//!
+//! The core has no socket, file, thread, clock or source of chance of its own. A program feeds a
+//! [`Session`] with what happens outside and does what it asks for; the same inputs with the same
+//! seed give the same outputs, so a session can be recorded, replayed and simulated.
+//!
+//! # The run loop
+//!
+//! ```
+//! use peerless_core::{Config, Input, Instant, Output, Session};
+//!
+//! fn drive(session: &mut Session, now: Instant) {
+//!     // 1. Tell what has happened: connections made and ended, bytes received, jobs done.
+//!     //    session.handle_input(now, Input::Received { peer, bytes });
+//!     // 2. Let time pass.
+//!     session.handle_timeout(now);
+//!     // 3. Do what is asked.
+//!     while let Some(output) = session.poll_output() {
+//!         match output {
+//!             Output::Connect { peer, addr } => { /* connect; later `Connected` or `Closed` */ }
+//!             Output::Send { peer } => { /* write `session.unsent(peer)`; then `session.sent(..)` */ }
+//!             Output::Resume { peer } => { /* read from this peer again */ }
+//!             Output::Close { peer, reason } => { /* drop the socket */ }
+//!             Output::Job(job) => { /* run it on a worker; later `Input::Done` */ }
+//!             Output::Event(event) => { /* show it to the user */ }
+//!         }
+//!     }
+//!     // 4. Wait for the next event, but no longer than this.
+//!     let _deadline = session.poll_timeout();
+//! }
+//!
+//! let mut session = Session::new(Config::default(), 1, Instant::START);
+//! drive(&mut session, Instant::START);
+//! session.shut_down(Instant::START);
+//! assert!(session.is_shut_down());
+//! ```
+//!
+//! There is no required order among the calls, and many inputs may come before a drain. Before it
+//! reads from a peer a runtime asks [`Session::wants_read`]; bytes that have been read are always
+//! taken. Keys are never reused: an input for a peer or torrent that is gone is ignored.
 
 pub mod bencode;
 pub mod bitfield;

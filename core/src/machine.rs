@@ -123,6 +123,8 @@ impl Machine {
         if self.shutting_down {
             return None;
         }
+        // A socket for both families shows an IPv4 peer as an IPv6 one.
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let incoming = |key: &PeerKey| self.peers.get(*key).is_some_and(|peer| !peer.outgoing);
         let crowded = self.half_open.len() >= self.cx.config.half_open_max;
         if crowded || self.peer_count >= self.cx.config.peers_max {

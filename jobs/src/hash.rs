@@ -13,6 +13,7 @@ use peerless_core::{BlockDigest, DiskError, DiskErrorKind};
 use sha1::Digest as _;
 
 use crate::disk::positioned::read_exact_at;
+use crate::disk::read_error;
 use crate::error::{disk_error, refusal};
 use crate::parallel;
 
@@ -113,14 +114,28 @@ pub fn pieces_of(
     Ok(digests)
 }
 
-/// One worker's buffer and the file it read last; most pieces begin in the one before's file.
+/// One worker's buffer and the file it read last: pieces come mostly in order.
 #[derive(Default)]
-struct Reader {
+pub(crate) struct Reader {
     buffer: Vec<u8>,
     open: Option<(usize, File)>,
 }
 
 impl Reader {
+    /// The file with this number, opened by `open` unless it was read last; and the buffer.
+    pub(crate) fn file(
+        &mut self,
+        index: usize,
+        open: impl FnOnce() -> Result<File, DiskError>,
+    ) -> Result<(&File, &mut Vec<u8>), DiskError> {
+        let file = match self.open.take() {
+            Some((last, file)) if last == index => file,
+            Some(_) | None => open()?,
+        };
+        let (_, file) = self.open.insert((index, file));
+        Ok((file, &mut self.buffer))
+    }
+
     /// The digest of the bytes `start..end` of all files; `starts` are the files' first offsets.
     fn digest(
         &mut self,
@@ -133,32 +148,15 @@ impl Reader {
         let first = starts.partition_point(|&file_start| file_start <= start).saturating_sub(1);
         let spans = files.iter().zip(starts).enumerate().skip(first);
         for (index, ((path, len), &file_start)) in spans.take_while(|(_, (_, at))| **at < end) {
-            let (from, to) = (start.max(file_start) - file_start, (end - file_start).min(*len));
+            let (from, to) = (start.saturating_sub(file_start), (end - file_start).min(*len));
             if from < to {
-                self.hash(&mut hasher, index, path, from, to)?;
+                let open = || File::open(path).map_err(|error| disk_error(path, &error));
+                let (file, buffer) = self.file(index, open)?;
+                read_through(file, from, to - from, buffer, |bytes| hasher.update(bytes))
+                    .map_err(|error| read_error(path, &error))?;
             }
         }
         Ok(hasher.finish())
-    }
-
-    fn hash(
-        &mut self,
-        hasher: &mut Hasher,
-        index: usize,
-        path: &Path,
-        from: u64,
-        to: u64,
-    ) -> Result<(), DiskError> {
-        let error_at = |error: &std::io::Error| match error.kind() == std::io::ErrorKind::UnexpectedEof {
-            true => refusal(DiskErrorKind::Other, path, "became shorter while it was read"),
-            false => disk_error(path, error),
-        };
-        if self.open.as_ref().is_none_or(|(open, _)| *open != index) {
-            self.open = Some((index, File::open(path).map_err(|error| error_at(&error))?));
-        }
-        let Some((_, file)) = &self.open else { return Ok(()) };
-        read_through(file, from, to - from, &mut self.buffer, |bytes| hasher.update(bytes))
-            .map_err(|error| error_at(&error))
     }
 }
 

@@ -8,7 +8,6 @@
 mod guard;
 mod url;
 
-use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -27,7 +26,7 @@ use guard::{Guard, Reach};
 const REDIRECT_COUNT_MAX: u32 = 5;
 
 /// Bounds of a GET.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// For everything together: names, connections, redirects, the body. Default: 15 s.
     pub timeout: Duration,
@@ -51,12 +50,6 @@ impl Default for HttpOptions {
             user_agent: concat!("peerless/", env!("CARGO_PKG_VERSION")).to_owned(),
             ca_file: std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty()).map(PathBuf::from),
         }
-    }
-}
-
-impl fmt::Debug for HttpOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpOptions({:?}, {} bytes)", self.timeout, self.body_len_max)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Verifying a whole torrent's data offline, with all cores.
 
-use std::fs::File;
-
 use peerless_core::bitfield::Bitfield;
 use peerless_core::piece::PieceIndex;
 use peerless_core::{DiskError, Storage};
@@ -10,7 +8,7 @@ use crate::disk::open::stats;
 use crate::disk::read_error;
 use crate::disk::root::{Access, Root, Stat};
 use crate::disk::transfer::or_missing;
-use crate::hash::{Hasher, read_through};
+use crate::hash::{Hasher, Reader, read_through};
 use crate::parallel;
 
 /// How far a verification is.
@@ -84,12 +82,13 @@ pub fn run(
         Some(piece) => or_missing(worker.is_right(piece)),
         None => Ok(false),
     };
-    let worker = || Worker { storage, root: &root, buffer: Vec::new(), open: None };
+    let worker = || Worker { storage, root: &root, reader: Reader::default() };
     parallel::run(total, threads, worker, piece, |index, right| {
         progress.done += 1;
-        match geometry.piece(index).filter(|_| right) {
-            Some(piece) => drop(good.insert(piece)),
-            None => progress.bad += 1,
+        if right && let Some(piece) = geometry.piece(index) {
+            good.insert(piece);
+        } else {
+            progress.bad += 1;
         }
         on_progress(progress);
     })?;
@@ -120,12 +119,11 @@ fn bad_files(storage: &Storage, stats: &[Option<Stat>], good: &Bitfield) -> Vec<
     faults.collect()
 }
 
-/// One thread's buffer and the file it read last; pieces come mostly in order.
+/// One thread at work.
 struct Worker<'a> {
     storage: &'a Storage,
     root: &'a Root,
-    buffer: Vec<u8>,
-    open: Option<(usize, File)>,
+    reader: Reader,
 }
 
 impl Worker<'_> {
@@ -138,11 +136,9 @@ impl Worker<'_> {
                 hasher.update_zeros(span.len);
                 continue;
             }
-            if self.open.as_ref().is_none_or(|(open, _)| *open != span.file) {
-                self.open = Some((span.file, self.root.file(&entry.path, Access::Read)?));
-            }
-            let Some((_, file)) = &self.open else { return Ok(false) };
-            read_through(file, span.offset, span.len, &mut self.buffer, |bytes| hasher.update(bytes))
+            let open = || self.root.file(&entry.path, Access::Read);
+            let (file, buffer) = self.reader.file(span.file, open)?;
+            read_through(file, span.offset, span.len, buffer, |bytes| hasher.update(bytes))
                 .map_err(|error| read_error(&self.storage.root.join(&entry.path), &error))?;
         }
         Ok(hasher.matches(metainfo.digest(piece)))

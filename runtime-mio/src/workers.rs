@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use peerless_core::{Job, JobDone};
+use peerless_core::{Job, JobDone, Lane};
 
 /// How long a thread waits for its next job before it ends: longer than the gaps in a transfer.
 const LINGER: Duration = Duration::from_secs(10);
@@ -23,22 +23,25 @@ pub(crate) type Outcome = thread::Result<JobDone>;
 /// Both lanes and what has come back from them.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    disk: Lane,
-    net: Lane,
+    disk: Crew,
+    net: Crew,
     done: Arc<Done>,
 }
 
 impl Workers {
     pub(crate) fn new(disk_max: usize, net_max: usize, work: Work, waker: Arc<Waker>) -> Self {
         let done = Arc::new(Done { state: Mutex::default(), waker });
-        let lane = |name, threads_max| Lane::new(name, threads_max, Arc::clone(&work), Arc::clone(&done));
-        Self { disk: lane("peerless-disk", disk_max), net: lane("peerless-net", net_max), done }
+        let crew = |name, threads_max| Crew::new(name, threads_max, Arc::clone(&work), Arc::clone(&done));
+        Self { disk: crew("peerless-disk", disk_max), net: crew("peerless-net", net_max), done }
     }
 
     /// Takes a job, to begin with the next [`Workers::start`].
     pub(crate) fn add(&mut self, job: Job) {
-        let lane = if is_net(&job) { &mut self.net } else { &mut self.disk };
-        lane.added.push(job);
+        let crew = match job.lane() {
+            Lane::Disk => &mut self.disk,
+            Lane::Net => &mut self.net,
+        };
+        crew.added.push(job);
     }
 
     /// Hands over the jobs that were added, together.
@@ -64,19 +67,7 @@ impl Workers {
 
     /// Waits until every disk job has ended.
     pub(crate) fn finish_disk(&self) {
-        self.disk.crew.finish();
-    }
-}
-
-fn is_net(job: &Job) -> bool {
-    match job {
-        Job::Announce { .. } | Job::Resolve { .. } => true,
-        Job::Open { .. }
-        | Job::Check { .. }
-        | Job::Store { .. }
-        | Job::Read { .. }
-        | Job::Save { .. }
-        | Job::Record { .. } => false,
+        self.disk.shared.finish();
     }
 }
 
@@ -106,19 +97,19 @@ impl Done {
     }
 }
 
-/// One lane, as the loop sees it.
+/// Those who work in one lane.
 #[derive(Debug)]
-struct Lane {
+struct Crew {
     name: &'static str,
     threads_max: usize,
     added: Vec<Job>,
-    crew: Arc<Crew>,
+    shared: Arc<Shared>,
 }
 
-impl Lane {
+impl Crew {
     fn new(name: &'static str, threads_max: usize, work: Work, done: Arc<Done>) -> Self {
-        let crew = Crew { state: Mutex::default(), changed: Condvar::new(), work, done };
-        Self { name, threads_max: threads_max.max(1), added: Vec::new(), crew: Arc::new(crew) }
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), work, done };
+        Self { name, threads_max: threads_max.max(1), added: Vec::new(), shared: Arc::new(shared) }
     }
 
     /// Queues what was added, wakes who is idle, and starts threads for what is left.
@@ -126,41 +117,41 @@ impl Lane {
         if self.added.is_empty() {
             return Ok(());
         }
-        let mut state = lock(&self.crew.state);
+        let mut state = lock(&self.shared.state);
         let woken = self.added.len().min(state.idle);
         state.jobs.extend(self.added.drain(..));
         let unserved = state.jobs.len().saturating_sub(state.idle);
         let spawned = unserved.min(self.threads_max.saturating_sub(state.threads));
         state.threads += spawned;
         drop(state);
-        (0..woken).for_each(|_| self.crew.changed.notify_one());
+        (0..woken).for_each(|_| self.shared.changed.notify_one());
         (0..spawned).try_for_each(|_| self.spawn())
     }
 
     /// Starts a thread that is counted already. None at all is an error; fewer is only slower.
     fn spawn(&self) -> io::Result<()> {
-        let crew = Arc::clone(&self.crew);
-        let spawned = thread::Builder::new().name(self.name.to_owned()).spawn(move || crew.serve());
+        let shared = Arc::clone(&self.shared);
+        let spawned = thread::Builder::new().name(self.name.to_owned()).spawn(move || shared.serve());
         let Err(error) = spawned else { return Ok(()) };
-        let mut state = lock(&self.crew.state);
+        let mut state = lock(&self.shared.state);
         state.threads -= 1;
         if state.threads == 0 { Err(error) } else { Ok(()) }
     }
 }
 
-impl Drop for Lane {
+impl Drop for Crew {
     /// Lets the threads end after the job that each is at.
     fn drop(&mut self) {
-        let mut state = lock(&self.crew.state);
+        let mut state = lock(&self.shared.state);
         state.jobs.clear();
         state.closed = true;
-        self.crew.changed.notify_all();
+        self.shared.changed.notify_all();
     }
 }
 
 /// What the threads of a lane share.
-struct Crew {
-    state: Mutex<CrewState>,
+struct Shared {
+    state: Mutex<Queue>,
     /// A job came, the lane closed, or the last thread ended.
     changed: Condvar,
     work: Work,
@@ -168,7 +159,7 @@ struct Crew {
 }
 
 #[derive(Debug, Default)]
-struct CrewState {
+struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     /// Threads that wait for a job, or were just woken for one.
@@ -177,7 +168,7 @@ struct CrewState {
     closed: bool,
 }
 
-impl Crew {
+impl Shared {
     /// A thread's life: jobs until there are none for a while.
     fn serve(&self) {
         let mut state = lock(&self.state);
@@ -216,9 +207,9 @@ impl Crew {
     }
 }
 
-impl fmt::Debug for Crew {
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -269,7 +260,7 @@ mod tests {
         let closed = lock(&gate);
         let inner = Arc::clone(&gate);
         let (mut poll, mut workers) = workers(1, move |job| {
-            if is_net(&job) {
+            if job.lane() == Lane::Net {
                 drop(lock(&inner));
             }
             recorded(job)

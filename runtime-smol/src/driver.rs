@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::{Rc, Weak};
 
 use async_io::{Async, Timer};
-use peerless_core::{CloseCause, Event, Input, Instant, Output, PeerKey, Session};
+use peerless_core::{CloseCause, Event, Input, Instant, Lane, Output, PeerKey, Session};
 use smol::channel::Receiver;
 use smol::future::{FutureExt, or};
 use smol::{LocalExecutor, Task};
@@ -18,7 +18,7 @@ use smol::{LocalExecutor, Task};
 use crate::conn::{self, Signals};
 use crate::listener;
 use crate::signal::Signal;
-use crate::workers::{Lane, Outcome, Workers};
+use crate::workers::{Outcome, Workers};
 
 /// The length of the one buffer that all reads go through, and so of a turn.
 ///

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use peerless_core::{Job, JobDone};
+use peerless_core::{Job, JobDone, Lane};
 use smol::channel::{self, Receiver, Sender};
 
 /// What does the jobs.
@@ -17,13 +17,6 @@ pub(crate) type Work = Arc<dyn Fn(Job) -> JobDone + Send + Sync>;
 
 /// What came of a job: its result, or the panic that ended it.
 pub(crate) type Outcome = thread::Result<JobDone>;
-
-/// Which kind of job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    Disk,
-    Net,
-}
 
 /// Both lanes.
 #[derive(Debug)]
@@ -47,7 +40,7 @@ impl Workers {
 
     /// Takes a job, to begin with the next [`Workers::start`].
     pub(crate) fn add(&mut self, job: Job) {
-        match lane_of(&job) {
+        match job.lane() {
             Lane::Disk => {
                 self.disk_pending += 1;
                 self.disk.added.push(job);
@@ -75,32 +68,20 @@ impl Workers {
     }
 }
 
-fn lane_of(job: &Job) -> Lane {
-    match job {
-        Job::Announce { .. } | Job::Resolve { .. } => Lane::Net,
-        Job::Open { .. }
-        | Job::Check { .. }
-        | Job::Store { .. }
-        | Job::Read { .. }
-        | Job::Save { .. }
-        | Job::Record { .. } => Lane::Disk,
-    }
-}
-
 /// Those who work in one lane.
 #[derive(Debug)]
 struct Crew {
     jobs_max: usize,
     added: Vec<Job>,
-    bench: Arc<Bench>,
+    shared: Arc<Shared>,
     done: Receiver<Outcome>,
 }
 
 impl Crew {
     fn new(jobs_max: usize, work: Work) -> Self {
         let (sender, done) = channel::unbounded();
-        let bench = Bench { queue: Mutex::default(), work, done: sender };
-        Self { jobs_max: jobs_max.max(1), added: Vec::new(), bench: Arc::new(bench), done }
+        let shared = Shared { queue: Mutex::default(), work, done: sender };
+        Self { jobs_max: jobs_max.max(1), added: Vec::new(), shared: Arc::new(shared), done }
     }
 
     /// Queues what was added and puts more threads to it, as far as the lane may have them.
@@ -108,14 +89,14 @@ impl Crew {
         if self.added.is_empty() {
             return;
         }
-        let mut queue = self.bench.lock();
+        let mut queue = self.shared.lock();
         queue.jobs.extend(self.added.drain(..));
         let more = queue.jobs.len().min(self.jobs_max.saturating_sub(queue.working));
         queue.working += more;
         drop(queue);
         for _ in 0..more {
-            let bench = Arc::clone(&self.bench);
-            smol::unblock(move || bench.serve()).detach();
+            let shared = Arc::clone(&self.shared);
+            smol::unblock(move || shared.serve()).detach();
         }
     }
 }
@@ -123,12 +104,12 @@ impl Crew {
 impl Drop for Crew {
     /// Lets the threads go after the job that each is at.
     fn drop(&mut self) {
-        self.bench.lock().jobs.clear();
+        self.shared.lock().jobs.clear();
     }
 }
 
 /// What the threads of a lane share.
-struct Bench {
+struct Shared {
     queue: Mutex<Queue>,
     work: Work,
     done: Sender<Outcome>,
@@ -141,7 +122,7 @@ struct Queue {
     working: usize,
 }
 
-impl Bench {
+impl Shared {
     /// Does jobs until there are none.
     fn serve(&self) {
         while let Some(job) = self.next() {
@@ -166,9 +147,9 @@ impl Bench {
     }
 }
 
-impl fmt::Debug for Bench {
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bench").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("Shared").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 
@@ -203,7 +184,7 @@ mod tests {
         let closed = gate.lock().unwrap();
         let inner = Arc::clone(&gate);
         let mut workers = workers(1, move |job| {
-            if lane_of(&job) == Lane::Net {
+            if job.lane() == Lane::Net {
                 drop(inner.lock().unwrap());
             }
             recorded(job)

@@ -7,6 +7,7 @@ pub mod check;
 pub mod disk;
 pub mod host;
 pub mod link;
+pub mod model;
 pub mod ops;
 pub mod puppet;
 #[cfg(target_os = "linux")]

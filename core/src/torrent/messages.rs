@@ -65,9 +65,7 @@ impl Torrent {
         open.flow.peer_choking = true;
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
-        if let Phase::Leeching(download) = &mut self.phase
-            && !owed.is_empty()
-        {
+        if let Phase::Leeching(download) = &mut self.phase {
             download.give_back_all(cx, peer.key, &owed);
         }
     }

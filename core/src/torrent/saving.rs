@@ -120,6 +120,9 @@ impl Torrent {
             self.save(cx);
         } else if self.saving.completing {
             self.save_if_due(cx, peers);
+        } else if self.saving.dirty {
+            // Pieces came while this claim was made.
+            self.on_dirty(cx);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Torrent;
 use crate::block::Block;
 use crate::cx::Cx;
-use crate::job::{DiskError, Job};
+use crate::job::{DiskError, DiskErrorKind, Job};
 use crate::key::PeerKey;
 use crate::peer::{Peer, PeerError, Peers};
 use crate::piece::{BlockRef, REQUEST_LEN_MAX};
@@ -53,8 +53,11 @@ impl Torrent {
         let Some(peer) = peers.get_mut(key) else { return };
         let data = match result {
             Ok(data) if data.as_slice().len() == range.len() as usize => data,
-            // Its length is the worker's promise; a session that is fuzzed gets other answers too.
-            Ok(_) => return,
+            Ok(_) => {
+                let path = self.storage.root.join(self.storage.metainfo.name());
+                let why = "a read brought another length than was asked for".to_owned();
+                return self.fail(cx, DiskError { kind: DiskErrorKind::Other, path, why });
+            }
             Err(error) => return self.fail(cx, error),
         };
         let unused = peer.send_with_open(cx, |queue, open| open.uploads.on_read(range, data, queue));

@@ -29,9 +29,12 @@ impl Disk {
         if let Some(held) = self.held(torrent) {
             let mut state = locked(&held.state);
             for (&piece, &right) in pieces.iter().zip(&verdicts) {
-                if !right {
-                    state.maybe.remove(piece);
-                }
+                let maybe = &mut state.maybe;
+                if right {
+                    maybe.insert(piece)
+                } else {
+                    maybe.remove(piece)
+                };
             }
         }
         Ok(verdicts)

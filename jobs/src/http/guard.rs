@@ -2,9 +2,9 @@
 //!
 //! A torrent that names `http://localhost:8080/delete` as its tracker, or a public tracker that
 //! redirects to the router's address, would make us attack the user's own network. So:
-//! only http and https; on this machine nothing but trackers (paths that start or end with
-//! `/announce`); and a public server can't redirect to a private address. The addresses judged
-//! are those that are then connected to, so a host name that changes its address gains nothing.
+//! only http and https; on this machine nothing but trackers (paths that start with `/announce`);
+//! and a public server can't redirect to a private address. The addresses judged are those that
+//! are then connected to, so a host name that changes its address gains nothing.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, mpsc};
@@ -90,8 +90,8 @@ impl Guard {
         }
         // A server on this machine that the user named may also lead on to others on it.
         let trusted = self.source == Source::User && matches!(self.from, Reach::Anywhere | Reach::Local);
-        let is_tracker = path.starts_with("/announce") || path.ends_with("/announce");
-        (to == Reach::Local && !trusted && !is_tracker).then_some("to this machine, but not to a tracker")
+        (to == Reach::Local && !trusted && !is_tracker(path))
+            .then_some("to this machine, but not to a tracker")
     }
 
     fn refusal(self, why: String) -> FetchError {
@@ -100,6 +100,13 @@ impl Guard {
             Reach::Local | Reach::Private | Reach::Public => FetchError::Redirect(why),
         }
     }
+}
+
+/// Whether a path can only be a tracker's. A key behind `/announce` is fine; in front of it there
+/// could be any program's name, and a way back up could lead to one.
+fn is_tracker(path: &str) -> bool {
+    let climbs = path.contains("..") || path.to_ascii_lowercase().contains("%2e") || path.contains('\\');
+    path.starts_with("/announce") && !climbs
 }
 
 /// The system's name resolution behind a [`Guard`].
@@ -177,4 +184,87 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
     // Unique local, link-local and the old site-local addresses, and multicast.
     let near = ip.is_unique_local() || ip.is_unicast_link_local() || first & 0xFFC0 == 0xFEC0;
     if near || ip.is_multicast() { Reach::Private } else { Reach::Public }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach_of(ip: &str) -> Reach {
+        reach(ip.parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_are_as_near_as_they_are_however_they_are_written() {
+        for ip in ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1"]
+        {
+            assert_eq!(reach_of(ip), Reach::Local, "{ip}");
+        }
+        for ip in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "fd00::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::192.168.0.1",
+        ] {
+            assert_eq!(reach_of(ip), Reach::Private, "{ip}");
+        }
+        for ip in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1", "64:ff9b::8.8.8.8"] {
+            assert_eq!(reach_of(ip), Reach::Public, "{ip}");
+        }
+    }
+
+    /// Which of the addresses may be called.
+    fn allowed(source: Source, from: Reach, path: &str) -> Vec<Reach> {
+        let guard = Guard::new(source, from);
+        let addrs = ["127.0.0.1:1", "192.168.0.1:1", "8.8.8.8:1"].map(|addr| addr.parse().unwrap());
+        guard.judge(path, addrs.into()).map_or(vec![], |(farthest, addrs)| {
+            assert_eq!(Some(farthest), addrs.iter().map(|addr| reach(addr.ip())).max());
+            addrs.iter().map(|addr| reach(addr.ip())).collect()
+        })
+    }
+
+    #[test]
+    fn each_hop_may_lead_so_far() {
+        use Reach::{Anywhere, Local, Private, Public};
+        use Source::{Torrent, User};
+        let all = vec![Local, Private, Public];
+        assert_eq!(allowed(Torrent, Anywhere, "/announce"), all);
+        assert_eq!(allowed(Torrent, Anywhere, "/x"), all[1..]);
+        assert_eq!(allowed(User, Anywhere, "/x"), all);
+        assert_eq!(allowed(User, Local, "/x"), all);
+        assert_eq!(allowed(Torrent, Local, "/x"), all[1..]);
+        for source in [Torrent, User] {
+            assert_eq!(allowed(source, Public, "/announce"), [Public]);
+            assert_eq!(allowed(source, Private, "/announce"), all);
+            assert_eq!(allowed(source, Private, "/x"), all[1..]);
+        }
+    }
+
+    #[test]
+    fn a_public_name_with_a_private_address_counts_as_private() {
+        let guard = Guard::new(Source::User, Reach::Public);
+        let refused = guard.judge("/x", vec!["10.0.0.1:80".parse().unwrap()]);
+        assert!(matches!(refused, Err(FetchError::Redirect(_))));
+    }
+
+    #[test]
+    fn trackers_of_this_machine_are_told_by_their_path() {
+        for path in ["/announce", "/announce.php", "/announce/key"] {
+            assert!(is_tracker(path), "{path}");
+        }
+        for path in ["/", "/admin/announce", "/announce/../admin", "/announce/%2E%2e/admin", "/announce\\.x"]
+        {
+            assert!(!is_tracker(path), "{path}");
+        }
+    }
 }

@@ -1,0 +1,9 @@
+//! Jobs as the runtimes see them, on real files and loopback sockets.
+
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking, as tests do")]
+
+mod common;
+mod http;
+mod start;
+mod transfer;
+mod verify;

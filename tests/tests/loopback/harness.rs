@@ -1,0 +1,215 @@
+//! Clients for a test: a session each, with its runtime on a thread of its own, its jobs on a real
+//! disk, and real sockets between them.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use peerless_core::{AddTorrent, Check, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_jobs::Jobs;
+use peerless_tests::sample::Sample;
+
+/// What no step takes even on a busy machine. A step that does has hung, and the test fails.
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
+
+/// Which runtime.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Mio,
+    Smol,
+}
+
+/// What does a client's jobs.
+pub(crate) type Work = Box<dyn Fn(Job) -> JobDone + Send + Sync>;
+
+/// The real work.
+pub(crate) fn real_work() -> Work {
+    let jobs = Jobs::new(peerless_jobs::Options::default());
+    Box::new(move |job| jobs.run(job))
+}
+
+/// A client that runs.
+pub(crate) struct Client {
+    pub(crate) addr: SocketAddr,
+    stop: Box<dyn Fn() + Send>,
+    events: Receiver<Event>,
+    thread: JoinHandle<()>,
+}
+
+impl Client {
+    /// Starts a client with the usual configuration.
+    pub(crate) fn start(kind: Kind, torrent: AddTorrent, work: Work) -> Self {
+        Self::with_config(kind, Config::default(), torrent, work)
+    }
+
+    /// Starts a client. It listens on a port that the system chose.
+    pub(crate) fn with_config(kind: Kind, config: Config, torrent: AddTorrent, work: Work) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut session = session(Config { listen_port: Some(addr.port()), ..config });
+        session.add_torrent(Instant::START, torrent).unwrap();
+        let (sender, events) = mpsc::channel();
+        let on_event = move |_: &mut Session, _, event| drop(sender.send(event));
+        let listeners = vec![listener];
+        let (stop, thread): (Box<dyn Fn() + Send>, _) = match kind {
+            Kind::Mio => {
+                let options = peerless_mio::Options { listeners, ..Default::default() };
+                let runtime = peerless_mio::Runtime::new(options).unwrap();
+                let stop = runtime.stop_handle();
+                let run = move || runtime.run(session, work, on_event).unwrap();
+                (Box::new(move || stop.stop()), thread::spawn(run))
+            }
+            Kind::Smol => {
+                let options = peerless_smol::Options { listeners, ..Default::default() };
+                let runtime = peerless_smol::Runtime::new(options).unwrap();
+                let stop = runtime.stop_handle();
+                let run = move || runtime.run(session, work, on_event).unwrap();
+                (Box::new(move || stop.stop()), thread::spawn(run))
+            }
+        };
+        Self { addr, stop, events, thread }
+    }
+
+    /// Waits for the first event that `pick` takes.
+    pub(crate) fn wait<T>(&self, what: &str, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+        loop {
+            match self.events.recv_timeout(GUARD) {
+                Ok(event) => {
+                    if let Some(picked) = pick(event) {
+                        return picked;
+                    }
+                }
+                Err(error) => panic!("waiting for {what}: {error}"),
+            }
+        }
+    }
+
+    /// Waits until the torrent is complete.
+    pub(crate) fn wait_complete(&self) {
+        self.wait("completion", |event| matches!(event, Event::Complete { .. }).then_some(()));
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&self) {
+        (self.stop)();
+    }
+
+    /// Stops it and waits for its end; a panic of its thread goes on here.
+    pub(crate) fn finish(self) {
+        self.stop();
+        self.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn join(self) -> thread::Result<()> {
+        loop {
+            match self.events.recv_timeout(GUARD) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.thread.join(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end"),
+            }
+        }
+    }
+}
+
+/// A session unlike any other of this process.
+fn session(config: Config) -> Session {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    Session::new(config, SEED.fetch_add(1, Ordering::Relaxed), Instant::START)
+}
+
+/// The torrent of a client that has everything in `folder`.
+pub(crate) fn to_serve(sample: &Sample, folder: &Folder) -> AddTorrent {
+    AddTorrent { purpose: Purpose::Serve, ..to_download(sample, folder, &[]) }
+}
+
+/// The torrent of a client that gets it from `peers` into `folder`.
+pub(crate) fn to_download(sample: &Sample, folder: &Folder, peers: &[SocketAddr]) -> AddTorrent {
+    AddTorrent {
+        metainfo: sample.metainfo.clone(),
+        root: folder.path().to_owned(),
+        purpose: Purpose::Download,
+        check: Check::Auto,
+        tiers: Vec::new(),
+        peers: peers.to_vec(),
+        hosts: Vec::new(),
+    }
+}
+
+/// A folder that is gone with its value.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("peerless-loopback-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// A folder with all of a torrent's data.
+    pub(crate) fn full(sample: &Sample) -> Self {
+        let folder = Self::empty();
+        for (path, bytes) in files(sample) {
+            let path = folder.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Checks every byte of every file.
+    pub(crate) fn assert_full(&self, sample: &Sample) {
+        for (path, bytes) in files(sample) {
+            assert!(fs::read(self.0.join(path)).unwrap() == bytes, "{path} differs");
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind must not turn a failure into an abort.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A torrent's files with their right bytes.
+fn files(sample: &Sample) -> impl Iterator<Item = (&str, &[u8])> {
+    sample.metainfo.layout().files().iter().map(|file| {
+        let start = usize::try_from(file.offset).unwrap();
+        (file.path.as_str(), &sample.payload[start..start + usize::try_from(file.len).unwrap()])
+    })
+}
+
+/// Something that jobs wait before until the test opens it.
+#[derive(Default)]
+pub(crate) struct Gate {
+    open: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Lets everyone through, now and later.
+    pub(crate) fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is open.
+    pub(crate) fn pass(&self) {
+        let open = self.open.lock().unwrap();
+        let (_open, timeout) = self.changed.wait_timeout_while(open, GUARD, |open| !*open).unwrap();
+        assert!(!timeout.timed_out(), "the gate stays shut");
+    }
+}

@@ -1,0 +1,287 @@
+//! What must work between any two runtimes: each scenario is given who seeds and who leeches.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use peerless_core::{Config, DiskError, DiskErrorKind, Event, Job, JobDone, StoreError, TorrentError};
+use peerless_tests::sample::Sample;
+
+use crate::harness::{Client, Folder, GUARD, Gate, Kind, Work, real_work, to_download, to_serve};
+
+const KIB: usize = 1024;
+
+/// 3 MiB and an odd tail, in pieces of four blocks.
+fn sample() -> Sample {
+    Sample::new(1, 3 * KIB * KIB + 4321, 64 * 1024)
+}
+
+/// A seed with all of `sample`, and the folder it serves from.
+fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
+    let folder = Folder::full(sample);
+    (Client::start(kind, to_serve(sample, &folder), real_work()), folder)
+}
+
+pub(crate) fn a_file_arrives(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+pub(crate) fn many_files_arrive(seed_kind: Kind, leech_kind: Kind) {
+    let names: Vec<String> = (0..60).map(|number| format!("number {number} ✓")).collect();
+    let paths: Vec<[&str; 2]> =
+        names.iter().enumerate().map(|(at, name)| [["a", "b", "ü"][at % 3], name.as_str()]).collect();
+    let files: Vec<(&[&str], usize)> =
+        paths.iter().enumerate().map(|(at, path)| (path.as_slice(), (at % 5) * 7919)).collect();
+    let sample = Sample::with_files(2, &files, 32 * 1024);
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+pub(crate) fn a_peer_that_is_not_there_does_no_harm(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    // Bound and closed again: nobody listens there.
+    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let folder = Folder::empty();
+    let peers = [nobody, seed.addr];
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &peers), real_work());
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+pub(crate) fn garbage_ends_its_own_connection_alone(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let garbage = listener.local_addr().unwrap();
+    let accepted = thread::spawn(move || send_garbage(listener.accept().unwrap().0));
+    let folder = Folder::empty();
+    let peers = [garbage, seed.addr];
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &peers), real_work());
+    send_garbage(TcpStream::connect(leech.addr).unwrap());
+    send_garbage(TcpStream::connect(seed.addr).unwrap());
+    accepted.join().unwrap();
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+/// Sends what no peer says, and waits until the other side hangs up.
+fn send_garbage(mut stream: TcpStream) {
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    // It may be closed before all is sent.
+    let _ = stream.write_all(&[0xA5; 100 * KIB]);
+    while let Ok(len) = stream.read(&mut [0; KIB]) {
+        if len == 0 {
+            return;
+        }
+    }
+}
+
+pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let piece_count = sample.metainfo.geometry().piece_count() as usize;
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+
+    // Halfway the disk stands still until the stop is asked for.
+    let (gate, stored) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
+    let (halfway, reached) = std::sync::mpsc::channel();
+    let (inner_gate, inner_stored, real) = (Arc::clone(&gate), Arc::clone(&stored), real_work());
+    let work: Work = Box::new(move |job| {
+        if matches!(job, Job::Store { .. }) && inner_stored.fetch_add(1, Ordering::SeqCst) == piece_count / 2
+        {
+            halfway.send(()).unwrap();
+            inner_gate.pass();
+        }
+        real(job)
+    });
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
+    reached.recv_timeout(GUARD).unwrap();
+    leech.stop();
+    gate.open();
+    leech.finish();
+    let first = stored.load(Ordering::SeqCst);
+
+    let real = real_work();
+    let inner_stored = Arc::clone(&stored);
+    let work: Work = Box::new(move |job| {
+        if matches!(job, Job::Store { .. }) {
+            inner_stored.fetch_add(1, Ordering::SeqCst);
+        }
+        real(job)
+    });
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
+    let have = leech.wait("the start", |event| {
+        let Event::Started { have, .. } = event else { return None };
+        Some(have)
+    });
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+    let again = stored.load(Ordering::SeqCst) - first;
+    assert!(have as usize >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
+    assert_eq!(again, piece_count - have as usize, "nothing is fetched twice");
+}
+
+pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Kind) {
+    let sample = Sample::new(3, 8 * KIB * KIB, 64 * 1024);
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let gate = Arc::new(Gate::default());
+    let (inner, real) = (Arc::clone(&gate), real_work());
+    let work: Work = Box::new(move |job| {
+        if matches!(job, Job::Store { .. }) {
+            inner.pass();
+        }
+        real(job)
+    });
+    let config = Config {
+        buffer_len_max: KIB * KIB,
+        progress_interval: Some(Duration::from_millis(20)),
+        ..Config::default()
+    };
+    let leech = Client::with_config(leech_kind, config, to_download(&sample, &folder, &[seed.addr]), work);
+    // Some figures later everything has come that is going to come.
+    let mut last = (0, 0);
+    let held = leech.wait("a standstill", |event| {
+        let Event::Progress { progress, .. } = event else { return None };
+        let same = if progress.downloaded_len == last.0 { last.1 + 1 } else { 0 };
+        last = (progress.downloaded_len, same);
+        (progress.downloaded_len > 0 && same == 5).then_some(progress.downloaded_len)
+    });
+    assert!(held <= 2 * 1024 * 1024, "{held} bytes are held while the disk stands still");
+    gate.open();
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+pub(crate) fn fifty_leeches_are_served(seed_kind: Kind, leech_kind: Kind) {
+    let sample = Sample::new(4, 200 * KIB, 16 * 1024);
+    let full = Folder::full(&sample);
+    let config = Config { upload_slots: 50, ..Config::default() };
+    let seed = Client::with_config(seed_kind, config, to_serve(&sample, &full), real_work());
+    let leeches: Vec<(Client, Folder)> = (0..50)
+        .map(|_| {
+            let folder = Folder::empty();
+            let torrent = to_download(&sample, &folder, &[seed.addr]);
+            (Client::start(leech_kind, torrent, real_work()), folder)
+        })
+        .collect();
+    for (leech, folder) in leeches {
+        leech.wait_complete();
+        leech.finish();
+        folder.assert_full(&sample);
+    }
+    seed.finish();
+}
+
+pub(crate) fn a_full_disk_stops_the_torrent_and_not_the_client(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let real = real_work();
+    let stored = AtomicUsize::new(0);
+    let work: Work = Box::new(move |job| {
+        let fails = matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) >= 5;
+        let done = real(job);
+        let JobDone::Stored { torrent, piece, blocks, result } = done else { return done };
+        let result = if fails { Err(StoreError::Disk(full_disk())) } else { result };
+        JobDone::Stored { torrent, piece, blocks, result }
+    });
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
+    let error = leech.wait("the error", |event| {
+        let Event::Stopped { error, .. } = event else { return None };
+        Some(error)
+    });
+    assert_eq!(error, TorrentError::Disk(full_disk()));
+    leech.finish();
+    seed.finish();
+}
+
+fn full_disk() -> DiskError {
+    DiskError { kind: DiskErrorKind::Full, path: PathBuf::from("x"), why: "as planned".to_owned() }
+}
+
+pub(crate) fn a_panic_of_a_job_ends_the_run(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let real = real_work();
+    let work: Work = Box::new(move |job| {
+        assert!(!matches!(job, Job::Store { .. }), "a planned bug");
+        real(job)
+    });
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
+    let panic = leech.join().unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"a planned bug"));
+    seed.finish();
+}
+
+pub(crate) fn a_tracker_that_hangs_holds_up_neither_data_nor_the_end(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let gate = Arc::new(Gate::default());
+    let full = Folder::full(&sample);
+    let mut torrent = to_serve(&sample, &full);
+    torrent.tiers = hanging_tracker();
+    let seed = Client::start(seed_kind, torrent, hanging_work(&gate));
+    let folder = Folder::empty();
+    let mut torrent = to_download(&sample, &folder, &[seed.addr]);
+    torrent.tiers = hanging_tracker();
+    let leech = Client::start(leech_kind, torrent, hanging_work(&gate));
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+    gate.open();
+}
+
+fn hanging_tracker() -> Vec<Vec<String>> {
+    vec![vec!["http://127.0.0.1:1/announce".to_owned()]]
+}
+
+/// Work whose network stands still.
+fn hanging_work(gate: &Arc<Gate>) -> Work {
+    let (gate, real) = (Arc::clone(gate), real_work());
+    Box::new(move |job| {
+        if matches!(job, Job::Announce { .. }) {
+            gate.pass();
+        }
+        real(job)
+    })
+}
+
+/// A client that nobody asked for anything ends at once.
+pub(crate) fn a_stop_before_the_start_counts(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    for kind in [seed_kind, leech_kind] {
+        let folder = Folder::empty();
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let client = Client::start(kind, to_download(&sample, &folder, &[nobody]), real_work());
+        client.stop();
+        client.stop();
+        client.finish();
+    }
+}
