@@ -93,10 +93,10 @@ impl Picker {
         if !self.exclusives.take_over(piece, None) {
             return Vec::new();
         }
-        let asked = invariants::asked(self.geometry, &self.open[slot..=slot]);
-        let cancel = asked
-            .flat_map(|(block, askers)| askers.iter().map(move |peer| (peer, block)).collect::<Vec<_>>());
-        let cancel = cancel.collect();
+        let mut cancel = Vec::new();
+        for (block, askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
+            cancel.extend(askers.iter().map(|peer| (peer, block)));
+        }
         self.abandon(slot);
         cancel
     }
