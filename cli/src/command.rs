@@ -2,10 +2,12 @@
 
 pub mod completions;
 pub mod create;
+pub mod demo;
 pub mod download;
 pub mod info;
 pub mod magnet;
 pub mod man;
+pub mod replay;
 pub mod seed;
 pub mod tracker;
 pub mod verify;

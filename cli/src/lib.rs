@@ -55,8 +55,8 @@ fn dispatch(cli: Cli, signals: &Signals) -> Result<Exit, Failure> {
         Command::Create(args) => command::create::run(&args),
         Command::Magnet(args) => command::magnet::run(&args),
         Command::Tracker(args) => command::tracker::run(&args, signals),
-        Command::Demo(_args) => Ok(Exit::Done),
-        Command::Replay(_args) => Ok(Exit::Done),
+        Command::Demo(args) => command::demo::run(&args, signals),
+        Command::Replay(args) => command::replay::run(&args),
         Command::Completions(args) => command::completions::run(&args),
         Command::Man => command::man::run(),
     }

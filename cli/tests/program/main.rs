@@ -4,4 +4,5 @@
 mod common;
 mod torrents;
 mod tracker;
+mod transfer;
 mod usage;
