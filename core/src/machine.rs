@@ -230,6 +230,7 @@ impl Machine {
                     if let Err(reason) = self.on_handshake(key, handshake) {
                         return self.cx.close(key, reason);
                     }
+                    self.settle();
                 }
                 Err(error) => return self.cx.close(key, violation(error)),
             }
@@ -276,17 +277,19 @@ impl Machine {
 
     fn on_messages(&mut self, key: PeerKey, mut bytes: &[u8]) -> Result<(), CloseReason> {
         let Some(peer) = self.peers.get_mut(key) else { return Ok(()) };
-        let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) else {
-            return Ok(());
-        };
+        let torrent_key = peer.torrent;
         // Messages borrow from the decoder while they change the peer, so it is taken out of it.
         let Some(mut decoder) = peer.open_mut().and_then(|open| open.decoder.take()) else { return Ok(()) };
         loop {
+            let Some(torrent) = torrent_key.and_then(|torrent| self.torrents.get_mut(torrent)) else {
+                return Ok(());
+            };
             match decoder.step(bytes) {
                 Ok(Step::Message { message, used }) => {
                     torrent.on_message(&mut self.cx, &mut self.peers, key, message)?;
                     // After each message, not after each read: how the stream was cut means nothing.
                     torrent.after_message(&mut self.cx, &mut self.peers, key)?;
+                    self.settle();
                     bytes = bytes.get(used..).unwrap_or_default();
                 }
                 Ok(Step::NeedMore) => break,
