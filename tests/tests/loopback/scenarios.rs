@@ -23,7 +23,9 @@ fn sample() -> Sample {
 /// A seed with all of `sample`, and the folder it serves from.
 fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
     let folder = Folder::full(sample);
-    (Client::start(kind, to_serve(sample, &folder), real_work()), folder)
+    let seed = Client::start(kind, to_serve(sample, &folder), real_work());
+    seed.wait_started();
+    (seed, folder)
 }
 
 pub(crate) fn a_file_arrives(seed_kind: Kind, leech_kind: Kind) {
@@ -131,17 +133,14 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
         real(job)
     });
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
-    let have = leech.wait("the start", |event| {
-        let Event::Started { have, .. } = event else { return None };
-        Some(have)
-    });
+    let have = leech.wait_started() as usize;
     leech.wait_complete();
     leech.finish();
     seed.finish();
     folder.assert_full(&sample);
     let again = stored.load(Ordering::SeqCst) - first;
-    assert!(have as usize >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
-    assert_eq!(again, piece_count - have as usize, "nothing is fetched twice");
+    assert!(have >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
+    assert_eq!(again, piece_count - have, "nothing is fetched twice");
 }
 
 pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Kind) {
@@ -183,6 +182,7 @@ pub(crate) fn fifty_leeches_are_served(seed_kind: Kind, leech_kind: Kind) {
     let full = Folder::full(&sample);
     let config = Config { upload_slots: 50, ..Config::default() };
     let seed = Client::with_config(seed_kind, config, to_serve(&sample, &full), real_work());
+    seed.wait_started();
     let leeches: Vec<(Client, Folder)> = (0..50)
         .map(|_| {
             let folder = Folder::empty();
@@ -247,6 +247,7 @@ pub(crate) fn a_tracker_that_hangs_holds_up_neither_data_nor_the_end(seed_kind: 
     let mut torrent = to_serve(&sample, &full);
     torrent.tiers = hanging_tracker();
     let seed = Client::start(seed_kind, torrent, hanging_work(&gate));
+    seed.wait_started();
     let folder = Folder::empty();
     let mut torrent = to_download(&sample, &folder, &[seed.addr]);
     torrent.tiers = hanging_tracker();
