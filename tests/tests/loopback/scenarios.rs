@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -99,6 +99,63 @@ fn send_garbage(mut stream: TcpStream) {
     }
 }
 
+pub(crate) fn a_flood_of_messages_starves_nobody(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[]), real_work());
+    leech.wait_started();
+    let mut flood = TcpStream::connect(leech.addr).unwrap();
+    flood.write_all(&handshake(&sample)).unwrap();
+    // Keep-alives without end, until somebody hangs up.
+    let flood = thread::spawn(move || while flood.write_all(&[0; 64 * KIB]).is_ok() {});
+    leech.wait("the flood", |event| matches!(event, Event::PeerConnected { .. }).then_some(()));
+    let other = Folder::empty();
+    let second =
+        Client::start(seed_kind, to_download(&sample, &other, &[seed.addr, leech.addr]), real_work());
+    second.wait_complete();
+    leech.wait_complete();
+    second.finish();
+    leech.finish();
+    flood.join().unwrap();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+/// BEP 3, "peer protocol": what a peer of this torrent says first.
+fn handshake(sample: &Sample) -> Vec<u8> {
+    let info_hash = sample.metainfo.info_hash();
+    [b"\x13BitTorrent protocol".as_slice(), &[0; 8], info_hash.as_bytes(), b"-XX0000-a flood of it"].concat()
+}
+
+pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (leaving, _full) = seed(seed_kind, &sample);
+    let (staying, _other_full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let (gate, stored) = (Arc::new(Gate::default()), AtomicUsize::new(0));
+    let (halfway, reached) = mpsc::channel();
+    let (inner, real) = (Arc::clone(&gate), real_work());
+    let work: Work = Box::new(move |job| {
+        if matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) == 10 {
+            halfway.send(()).unwrap();
+            inner.pass();
+        }
+        real(job)
+    });
+    // Little enough that much is still to come when the seed leaves.
+    let config = Config { buffer_len_max: 512 * KIB, ..Config::default() };
+    let torrent = to_download(&sample, &folder, &[leaving.addr, staying.addr]);
+    let leech = Client::with_config(leech_kind, config, torrent, work);
+    reached.recv_timeout(GUARD).unwrap();
+    leaving.finish();
+    gate.open();
+    leech.wait_complete();
+    leech.finish();
+    staying.finish();
+    folder.assert_full(&sample);
+}
+
 pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kind: Kind) {
     let sample = sample();
     let piece_count = sample.metainfo.geometry().piece_count() as usize;
@@ -107,7 +164,7 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
 
     // Halfway the disk stands still until the stop is asked for.
     let (gate, stored) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
-    let (halfway, reached) = std::sync::mpsc::channel();
+    let (halfway, reached) = mpsc::channel();
     let (inner_gate, inner_stored, real) = (Arc::clone(&gate), Arc::clone(&stored), real_work());
     let work: Work = Box::new(move |job| {
         if matches!(job, Job::Store { .. }) && inner_stored.fetch_add(1, Ordering::SeqCst) == piece_count / 2
