@@ -1,6 +1,6 @@
 //! What happened outside: what a runtime tells the session.
 
-use std::io;
+use std::io::ErrorKind;
 
 use crate::job::JobDone;
 use crate::key::PeerKey;
@@ -42,12 +42,12 @@ pub enum CloseCause {
     Failed,
 }
 
-impl From<io::ErrorKind> for CloseCause {
+impl From<ErrorKind> for CloseCause {
     /// What an error of a socket means here: whether anyone is there, or something else went wrong.
-    fn from(kind: io::ErrorKind) -> Self {
+    fn from(kind: ErrorKind) -> Self {
         let refused = matches!(
             kind,
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut
+            ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::TimedOut
         );
         if refused { Self::Refused } else { Self::Failed }
     }

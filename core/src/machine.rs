@@ -42,7 +42,7 @@ pub(crate) struct Machine {
     closing: Vec<TorrentKey>,
     shutting_down: bool,
     /// Whether trackers are still waited for.
-    awaits_trackers: bool,
+    trackers_awaited: bool,
     shut_down: bool,
 }
 
@@ -58,7 +58,7 @@ impl Machine {
             dialling: VecDeque::new(),
             closing: Vec::new(),
             shutting_down: false,
-            awaits_trackers: true,
+            trackers_awaited: true,
             shut_down: false,
         }
     }
@@ -156,7 +156,7 @@ impl Machine {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
-                TimerKey::StopAnnounce => self.awaits_trackers = false,
+                TimerKey::StopAnnounce => self.trackers_awaited = false,
                 TimerKey::Shutdown => self.shut_down = true,
             }
         }
@@ -489,11 +489,11 @@ impl Machine {
 
     /// Forgets the torrents that have told everyone that they end.
     fn forget_closed(&mut self) {
-        let (awaits_trackers, cx) = (self.awaits_trackers, &mut self.cx);
+        let (trackers_awaited, cx) = (self.trackers_awaited, &mut self.cx);
         let (torrents, by_hash) = (&mut self.torrents, &mut self.by_hash);
         self.closing.retain(|key| {
             let Some(torrent) = torrents.get_mut(*key) else { return false };
-            if !torrent.is_closed(awaits_trackers) {
+            if !torrent.is_closed(trackers_awaited) {
                 return true;
             }
             torrent.leave_phase(cx);

@@ -37,6 +37,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
     (".await", "the core is no runtime's"),
 ];
 
+/// Plain data types that stand among what does I/O.
+const ALLOWED: &[&str] = &["std::io::ErrorKind"];
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the core's source is there") {
         let path = entry.expect("a readable folder").path();
@@ -69,6 +72,7 @@ fn the_core_names_nothing_that_does_io() {
         for (number, line) in text.lines().enumerate() {
             // Comments may say what is not done.
             let code = line.split("//").next().unwrap_or_default();
+            let code = ALLOWED.iter().fold(code.to_owned(), |code, name| code.replace(name, ""));
             for (word, why) in FORBIDDEN.iter().filter(|(word, _)| code.contains(word)) {
                 findings.push(format!("{}:{}: {word}: {why}", path.display(), number + 1));
             }
