@@ -33,8 +33,7 @@ const EVENTS_MAX: usize = 256;
 /// Connections accepted in one round, so that a flood of them leaves time for the peers.
 const ACCEPTS_MAX: usize = 64;
 
-/// Turns in one round, before the system is asked again and deadlines and jobs are seen to: 4 MiB
-/// at most, a millisecond or two.
+/// Turns in one round, before deadlines and jobs are seen to: 4 MiB at most, a millisecond or two.
 const TURNS_MAX: usize = 16;
 
 /// Everything that runs on the loop's thread.
@@ -90,7 +89,8 @@ impl<'a> EventLoop<'a> {
             self.let_time_pass();
             self.drain()?;
             self.accept()?;
-            for _ in 0..TURNS_MAX {
+            // Who comes on the list from now on waits until the system has been asked for others.
+            for _ in 0..self.ready.len().min(TURNS_MAX) {
                 let Some(peer) = self.ready.pop_front() else { break };
                 self.take_turn(peer)?;
             }

@@ -14,10 +14,6 @@ use crate::signal::Signal;
 /// The most runs of bytes in one write: what a turn of 1 MiB needs for blocks with their headers.
 const SLICES_MAX: usize = 64;
 
-/// Reads that fill the whole buffer before the reactor is asked again: 2 MiB at most, in which
-/// other sockets' readiness and the time go unseen.
-const FULL_READS_MAX: u32 = 8;
-
 /// How the driver reaches a connection's task.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
@@ -103,15 +99,10 @@ impl Conn<'_, '_> {
     }
 
     async fn read_all(&self) -> CloseCause {
-        let mut full_reads = 0;
         loop {
             match self.read() {
-                ReadTurn::Full if full_reads < FULL_READS_MAX => {
-                    full_reads += 1;
-                    yield_now().await;
-                }
+                // Also where more is there: the reactor asks for the others first.
                 ReadTurn::Full | ReadTurn::Drained => {
-                    full_reads = 0;
                     if let Err(error) = self.stream.readable().await {
                         return error.kind().into();
                     }

@@ -35,6 +35,7 @@ for_each_pair!([
     garbage_ends_its_own_connection_alone,
     a_flood_of_messages_starves_nobody,
     a_seed_that_leaves_is_no_loss,
+    a_peer_that_reads_late_gets_everything,
     a_stopped_download_goes_on_where_it_was,
     a_slow_disk_slows_the_reading_down,
     fifty_leeches_are_served,

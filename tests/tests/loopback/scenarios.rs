@@ -8,7 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use peerless_core::{Config, DiskError, DiskErrorKind, Event, Job, JobDone, StoreError, TorrentError};
+use peerless_core::{
+    Config, DiskError, DiskErrorKind, Event, Job, JobDone, Progress, StoreError, TorrentError,
+};
 use peerless_tests::sample::Sample;
 
 use crate::harness::{Client, Folder, GUARD, Gate, Kind, Work, real_work, to_download, to_serve};
@@ -122,10 +124,96 @@ pub(crate) fn a_flood_of_messages_starves_nobody(seed_kind: Kind, leech_kind: Ki
     folder.assert_full(&sample);
 }
 
+pub(crate) fn a_peer_that_reads_late_gets_everything(seed_kind: Kind, leech_kind: Kind) {
+    const LARGE: u32 = 128 * 1024;
+    let sample = Sample::new(5, 1024 * KIB, LARGE);
+    let full = Folder::full(&sample);
+    let config = Config { progress_interval: Some(Duration::from_millis(20)), ..Config::default() };
+    let seed = Client::with_config(seed_kind, config, to_serve(&sample, &full), real_work());
+    seed.wait_started();
+    let mut late = Puppet::connect(seed.addr, &sample);
+    late.send(&[2]); // interested
+    while late.receive()[0] != 1 {} // unchoke
+    // Many small answers, then more large ones than any socket holds.
+    (0..250).for_each(|number| late.request(0, number * 64, 64));
+    (0..240).for_each(|_| late.request(1, 0, LARGE));
+    let sent = wait_standstill(&seed, |progress| progress.uploaded_len);
+    assert!(sent < 240 * u64::from(LARGE), "the sockets hold {sent} bytes: not enough was asked for");
+    // It holds up nobody else.
+    let folder = Folder::empty();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
+    leech.wait_complete();
+    leech.finish();
+    folder.assert_full(&sample);
+    for number in 0..490 {
+        let message = loop {
+            let message = late.receive();
+            if message[0] == 7 {
+                break message;
+            }
+        };
+        let small = number < 250;
+        let start = if small { number * 64 } else { LARGE as usize };
+        let len = if small { 64 } else { LARGE as usize };
+        assert!(message[9..] == sample.payload[start..start + len], "answer {number} is wrong");
+    }
+    seed.finish();
+}
+
+/// A peer played by the test.
+struct Puppet(TcpStream);
+
+impl Puppet {
+    /// Connects and shakes hands.
+    fn connect(addr: SocketAddr, sample: &Sample) -> Self {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        stream.write_all(&handshake(sample)).unwrap();
+        stream.read_exact(&mut [0; 68]).unwrap();
+        Self(stream)
+    }
+
+    /// Sends a message: its id and what belongs to it.
+    fn send(&mut self, message: &[u8]) {
+        let len = u32::try_from(message.len()).unwrap();
+        self.0.write_all(&[&len.to_be_bytes(), message].concat()).unwrap();
+    }
+
+    /// Asks for a range of a piece.
+    fn request(&mut self, piece: u32, begin: u32, len: u32) {
+        self.send(&[&[6], [piece, begin, len].map(u32::to_be_bytes).as_flattened()].concat());
+    }
+
+    /// The next message that is not a keep-alive.
+    fn receive(&mut self) -> Vec<u8> {
+        loop {
+            let mut len = [0; 4];
+            self.0.read_exact(&mut len).unwrap();
+            let mut message = vec![0; u32::from_be_bytes(len) as usize];
+            self.0.read_exact(&mut message).unwrap();
+            if !message.is_empty() {
+                return message;
+            }
+        }
+    }
+}
+
+/// Waits until a figure has moved and then stands still for some reports.
+fn wait_standstill(client: &Client, figure: impl Fn(&Progress) -> u64) -> u64 {
+    let (mut last, mut same) = (0, 0);
+    client.wait("a standstill", |event| {
+        let Event::Progress { progress, .. } = event else { return None };
+        let now = figure(&progress);
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+        (now > 0 && same == 5).then_some(now)
+    })
+}
+
 /// BEP 3, "peer protocol": what a peer of this torrent says first.
 fn handshake(sample: &Sample) -> Vec<u8> {
     let info_hash = sample.metainfo.info_hash();
-    [b"\x13BitTorrent protocol".as_slice(), &[0; 8], info_hash.as_bytes(), b"-XX0000-a flood of it"].concat()
+    [b"\x13BitTorrent protocol".as_slice(), &[0; 8], info_hash.as_bytes(), b"-XX0000-some puppet."].concat()
 }
 
 pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
@@ -218,14 +306,7 @@ pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Ki
         ..Config::default()
     };
     let leech = Client::with_config(leech_kind, config, to_download(&sample, &folder, &[seed.addr]), work);
-    // Some figures later everything has come that is going to come.
-    let mut last = (0, 0);
-    let held = leech.wait("a standstill", |event| {
-        let Event::Progress { progress, .. } = event else { return None };
-        let same = if progress.downloaded_len == last.0 { last.1 + 1 } else { 0 };
-        last = (progress.downloaded_len, same);
-        (progress.downloaded_len > 0 && same == 5).then_some(progress.downloaded_len)
-    });
+    let held = wait_standstill(&leech, |progress| progress.downloaded_len);
     assert!(held <= 2 * 1024 * 1024, "{held} bytes are held while the disk stands still");
     gate.open();
     leech.wait_complete();
