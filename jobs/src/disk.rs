@@ -81,14 +81,12 @@ impl Disk {
         span: Span,
         access: Access,
     ) -> Result<Arc<File>, DiskError> {
-        let entry = entry(storage, span.file)?;
-        self.files.with((torrent, span.file), access, || {
-            let root = match self.held(torrent) {
-                Some(held) => Arc::clone(&held.root),
-                None => Arc::new(Root::open(&storage.root)?),
-            };
-            root.file(&entry.path, access)
-        })
+        let path = &entry(storage, span.file)?.path;
+        match self.held(torrent) {
+            Some(held) => self.files.with((torrent, span.file), access, || held.root.file(path, access)),
+            // A late job on a closed torrent leaves no file open.
+            None => Root::open(&storage.root)?.file(path, access).map(Arc::new),
+        }
     }
 }
 

@@ -93,10 +93,10 @@ impl Picker {
         if !self.exclusives.take_over(piece, None) {
             return Vec::new();
         }
-        let asked = invariants::asked(self.geometry, &self.open[slot..=slot]);
-        let cancel = asked
-            .flat_map(|(block, askers)| askers.iter().map(move |peer| (peer, block)).collect::<Vec<_>>());
-        let cancel = cancel.collect();
+        let mut cancel = Vec::new();
+        for (block, askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
+            cancel.extend(askers.iter().map(|peer| (peer, block)));
+        }
         self.abandon(slot);
         cancel
     }
@@ -184,7 +184,7 @@ impl Picker {
             return None;
         }
         let still = self.pieces.storing_count() == 0 && self.doubles.lapsed_count() == self.asked_count;
-        let may_go = |open: &&OpenPiece| self.exclusives.owner(open.piece).is_none();
+        let may_go = |open: &&OpenPiece| !open.is_complete() && self.exclusives.owner(open.piece).is_none();
         let is_dead = |open: &&OpenPiece| open.asked_count() == 0 && self.pieces.count(open.piece) == 0;
         let cost = |open: &&OpenPiece| (open.held_count(), open.age);
         let least = if still {

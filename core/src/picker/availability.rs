@@ -57,28 +57,24 @@ pub(super) struct Availability {
 
 impl Availability {
     pub(super) fn new(geometry: Geometry, have: &Bitfield, rng: &mut Rng) -> Self {
-        let mut order: Vec<_> = geometry.pieces().collect();
-        // Stable: had pieces fill the room in front.
-        order.sort_by_key(|&piece| !have.has(piece));
-        let front = order.partition_point(|&piece| have.has(piece));
-        rng.shuffle(&mut order[front..]);
-        let mut states = vec![PieceState::Have; order.len()];
-        let mut front_len = 0;
-        for (at, &piece) in (0..).zip(&order) {
-            if have.has(piece) {
-                front_len = at + 1;
-            } else {
-                states[piece.as_usize()] = PieceState::Missing { at };
-            }
+        let (mut order, mut missing): (Vec<_>, Vec<_>) =
+            geometry.pieces().partition(|&piece| have.has(piece));
+        // A look from some place on is to find any of the equally rare pieces, not neighbours.
+        rng.shuffle(&mut missing);
+        let have_count = have.count();
+        let mut states = vec![PieceState::Have; geometry.piece_count() as usize];
+        for (at, piece) in (have_count..).zip(&missing) {
+            states[piece.as_usize()] = PieceState::Missing { at };
         }
+        order.append(&mut missing);
         Self {
             counts: vec![0; states.len()],
             states,
             base: 0,
             full_peer_count: 0,
             order,
-            starts: vec![front_len],
-            have_count: front_len,
+            starts: vec![have_count],
+            have_count,
             storing_count: 0,
         }
     }

@@ -15,7 +15,10 @@ use crate::rng::Rng;
 pub const RANDOM_FIRST_COUNT: u32 = 4;
 
 impl Picker {
-    /// Marks up to `count` blocks as asked of `peer`, which has `pieces`, and appends them to `out`.
+    /// Marks up to `count` blocks as asked of `peer` and appends them to `out`.
+    ///
+    /// `pieces` is the peer's set as it was added. The blocks are in the order in which they should
+    /// be asked for.
     ///
     /// At most `may_open` pieces are opened for it; with 0 one may be opened nevertheless, in place
     /// of an open piece that nobody goes on with. If the peer has a missing piece, one is found.

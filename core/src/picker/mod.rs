@@ -47,7 +47,8 @@ use crate::rng::Rng;
 
 /// Chooses the blocks to ask for, for one torrent that is not complete.
 ///
-/// Every piece that is not had is wanted. A pick takes the same time however many pieces there are.
+/// Every piece that is not had is wanted. A pick takes the same time however many pieces there are;
+/// the tables take 16 bytes a piece.
 #[derive(Debug)]
 pub struct Picker {
     geometry: Geometry,

@@ -280,6 +280,16 @@ fn a_piece_that_nobody_goes_on_with_gives_way() {
 }
 
 #[test]
+fn a_complete_piece_never_gives_way() {
+    let mut table = picker("1 1", "..");
+    assert_eq!(table.pick('p', "x", 2, 1), "0a 0b");
+    table.receive('p', "0a");
+    assert_eq!(table.receive('p', "0b"), "!");
+    assert_eq!(table.pick('q', ".x", 2, 0), "");
+    assert!(table.picker.take_piece(table.piece(0)).is_some());
+}
+
+#[test]
 fn interest_follows_the_pieces() {
     let mut table = picker("1 1 1", "x..");
     let mut pieces = set(table.geometry, "xx.");

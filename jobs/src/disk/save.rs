@@ -34,9 +34,10 @@ impl Disk {
         };
         let saved = self.save_held(torrent, storage, &held, have, close);
         if close {
-            self.files.close(torrent);
-            // With the last job on the torrent, most often here, the lock goes too.
+            // In this order, so that no late job puts an open file back.
             locked(&self.held).remove(&torrent);
+            self.files.close(torrent);
+            // With the last job on the torrent, most often this one, the lock goes too.
         }
         saved
     }

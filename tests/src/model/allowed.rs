@@ -114,7 +114,7 @@ impl Model {
         let stuck = self.open().into_iter().filter(|&piece| {
             let is_asked = asked.iter().any(|(block, _)| block.piece() == piece);
             let owned = self.exclusives.get(&piece).is_some_and(|exclusive| exclusive.owner.is_some());
-            !owned && (still || (!is_asked && self.availability(piece) == 0))
+            !owned && !self.is_held(piece) && (still || (!is_asked && self.availability(piece) == 0))
         });
         stuck.min_by_key(|&piece| {
             let Piece::Open { age, .. } = &self.pieces[piece.as_usize()] else { unreachable!("it's open") };
