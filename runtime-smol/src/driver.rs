@@ -127,6 +127,13 @@ async fn bring_back(driver: Rc<Driver<'_>>, lane: Lane, done: Receiver<Outcome>)
     }
 }
 
+impl State<'_> {
+    /// Whether nothing is left to wait for.
+    fn has_ended(&self) -> bool {
+        self.session.is_shut_down() && self.workers.is_disk_idle()
+    }
+}
+
 impl<'a> Driver<'a> {
     /// Asks the session something.
     pub(crate) fn ask<R>(&self, question: impl FnOnce(&Session) -> R) -> R {
@@ -166,7 +173,7 @@ impl<'a> Driver<'a> {
         });
         let state = &mut *self.state.borrow_mut();
         state.armed = state.session.poll_timeout();
-        (state.armed, state.session.is_shut_down() && state.workers.is_disk_idle())
+        (state.armed, state.has_ended())
     }
 
     fn with<R>(self: &Rc<Self>, act: impl FnOnce(&mut State<'a>, Instant) -> R) -> R {
@@ -178,7 +185,7 @@ impl<'a> Driver<'a> {
             (at, None) => at.is_some(),
             (None, Some(_)) => false,
         };
-        if earlier || state.session.is_shut_down() {
+        if earlier || state.has_ended() {
             self.attention.set();
         }
         result

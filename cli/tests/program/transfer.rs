@@ -1,5 +1,6 @@
 //! download, seed, replay and demo over real sockets on loopback.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -69,11 +70,18 @@ fn sample() -> Folder {
     folder
 }
 
-/// A seed of both torrents, and its address.
+/// A seed of both torrents that has looked at its data, and its address.
 fn seed(folder: &Folder, runtime: &str) -> (Background, String) {
     let args = ["seed", "many.torrent", "one.torrent", "--data", "data", "-p", "0", "-r", runtime];
     let mut seed = Background::start(folder, &args);
     let port = seed.line("start")["port"].as_u64().unwrap();
+    let mut seeding = BTreeSet::new();
+    while seeding.len() < 2 {
+        let progress = seed.line("progress");
+        if progress["state"] == "seeding" {
+            seeding.insert(progress["info_hash"].to_string());
+        }
+    }
     (seed, format!("127.0.0.1:{port}"))
 }
 
