@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `peerless` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    peerless::run(std::env::args_os()).into()
+}

@@ -17,7 +17,7 @@ use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
-use crate::torrent::{Ended, Torrent};
+use crate::torrent::{Ended, Source, Torrent};
 use crate::wire::{Handshake, HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -94,7 +94,7 @@ impl Machine {
 
     pub(crate) fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
         self.cx.now = now;
-        self.add_candidates(torrent, [addr]);
+        self.add_candidates(torrent, [addr], Source::User);
         self.settle();
     }
 
@@ -230,6 +230,7 @@ impl Machine {
                     if let Err(reason) = self.on_handshake(key, handshake) {
                         return self.cx.close(key, reason);
                     }
+                    self.settle();
                 }
                 Err(error) => return self.cx.close(key, violation(error)),
             }
@@ -276,17 +277,19 @@ impl Machine {
 
     fn on_messages(&mut self, key: PeerKey, mut bytes: &[u8]) -> Result<(), CloseReason> {
         let Some(peer) = self.peers.get_mut(key) else { return Ok(()) };
-        let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) else {
-            return Ok(());
-        };
+        let torrent_key = peer.torrent;
         // Messages borrow from the decoder while they change the peer, so it is taken out of it.
         let Some(mut decoder) = peer.open_mut().and_then(|open| open.decoder.take()) else { return Ok(()) };
         loop {
+            let Some(torrent) = torrent_key.and_then(|torrent| self.torrents.get_mut(torrent)) else {
+                return Ok(());
+            };
             match decoder.step(bytes) {
                 Ok(Step::Message { message, used }) => {
                     torrent.on_message(&mut self.cx, &mut self.peers, key, message)?;
                     // After each message, not after each read: how the stream was cut means nothing.
                     torrent.after_message(&mut self.cx, &mut self.peers, key)?;
+                    self.settle();
                     bytes = bytes.get(used..).unwrap_or_default();
                 }
                 Ok(Step::NeedMore) => break,
@@ -342,10 +345,10 @@ impl Machine {
                 let stats = torrent.stats();
                 let addrs = torrent.announcer.on_answer(cx, &stats, tier, result);
                 torrent.announce_due(cx);
-                self.add_candidates(key, addrs);
+                self.add_candidates(key, addrs, Source::Tracker);
             }
             JobDone::Resolved { torrent: key, host, result } => match result {
-                Ok(addrs) => self.add_candidates(key, addrs),
+                Ok(addrs) => self.add_candidates(key, addrs, Source::User),
                 Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
             },
             JobDone::Recorded { .. } => {}
@@ -388,10 +391,15 @@ impl Machine {
         }
     }
 
-    fn add_candidates(&mut self, key: TorrentKey, addrs: impl IntoIterator<Item = SocketAddr>) {
+    fn add_candidates(
+        &mut self,
+        key: TorrentKey,
+        addrs: impl IntoIterator<Item = SocketAddr>,
+        source: Source,
+    ) {
         let Some(torrent) = self.torrents.get_mut(key) else { return };
         for addr in addrs {
-            torrent.candidates.add(self.cx.now, &mut self.cx.rng, addr);
+            torrent.candidates.add(self.cx.now, &mut self.cx.rng, addr, source);
         }
         self.want_dial(key);
     }

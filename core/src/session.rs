@@ -221,3 +221,68 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bitfield::Bitfield;
+    use crate::job::{Job, Opened};
+    use crate::metainfo::{Content, Create};
+
+    /// A session with a torrent of three pieces, of which `has` are there already.
+    fn session(has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
+        let create = Create {
+            name: "name".to_owned(),
+            content: Content::File(3 * 16_384),
+            piece_len: 16_384,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: None,
+            creation_date: None,
+        };
+        let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 3])).unwrap();
+        let mut have = Bitfield::empty(3);
+        for index in has {
+            have.insert(metainfo.geometry().piece(*index).unwrap());
+        }
+        let mut session = Session::new(Config::default(), 1, Instant::START);
+        let add = AddTorrent {
+            metainfo,
+            root: PathBuf::new(),
+            purpose,
+            check: Check::Auto,
+            tiers: Vec::new(),
+            peers: Vec::new(),
+            hosts: Vec::new(),
+        };
+        let torrent = session.add_torrent(Instant::START, add).unwrap();
+        let opened = Opened { have, unsure: Bitfield::empty(3), ours: true };
+        session.handle_input(Instant::START, Input::Done(JobDone::Opened { torrent, result: Ok(opened) }));
+        (session, torrent)
+    }
+
+    fn saves(session: &mut Session) -> Vec<bool> {
+        let mut saves = Vec::new();
+        while let Some(output) = session.poll_output() {
+            if let Output::Job(Job::Save { close, .. }) = output {
+                saves.push(close);
+            }
+        }
+        saves
+    }
+
+    #[test]
+    fn a_shutdown_ends_as_soon_as_the_state_is_saved() {
+        for purpose in [Purpose::Download, Purpose::Serve] {
+            let (mut session, torrent) = session(&[0, 2], purpose);
+            assert!(saves(&mut session).is_empty());
+            session.shut_down(Instant::START);
+            assert!(saves(&mut session) == [true] && !session.is_shut_down());
+            session.handle_input(Instant::START, Input::Done(JobDone::Saved { torrent, result: Ok(()) }));
+            assert!(session.is_shut_down() && session.poll_timeout().is_none());
+        }
+    }
+}

@@ -4,11 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use peerless_core::InfoHash;
+use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
+use peerless_core::rng::Rng;
+use peerless_core::tracker::{
+    AnnounceError, INTERVAL_MAX, INTERVAL_MIN, PEER_COUNT_MAX, TrackerOptions, TrackerServer, parse_announce,
+};
 use peerless_core::wire::{
     Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
 };
+
+use peerless_core::{InfoHash, Instant, replay};
 
 use crate::ops;
 use crate::speak::{Ear, Heard};
@@ -147,13 +153,65 @@ fn check_path(path: &str, name: &str) {
     }
 }
 
+/// Arbitrary bytes are a tracker's answer or an error; what is taken from it is within its bounds.
+/// And arbitrary requests are answered by our own tracker in a way that we can read.
+pub fn tracker(bytes: &[u8]) {
+    if let Ok(answer) = parse_announce(bytes) {
+        for interval in [Some(answer.interval), answer.min_interval].into_iter().flatten() {
+            assert!((INTERVAL_MIN..=INTERVAL_MAX).contains(&interval), "an interval of {interval:?}");
+        }
+        assert!(answer.peers.len() <= PEER_COUNT_MAX, "{} peers", answer.peers.len());
+        for peer in answer.peers {
+            assert!(peer.port() != 0 && !peer.ip().is_unspecified(), "{peer} can't be dialled");
+            assert!(!peer.ip().is_multicast(), "{peer} is no one's address");
+        }
+        assert!(answer.warning.is_none_or(|text| text.len() <= 3 * 500), "the warning is a book");
+        assert!(answer.tracker_id.is_none_or(|id| id.len() <= 256), "the tracker id is a book");
+    }
+    let mut server = TrackerServer::new(TrackerOptions::default());
+    let target = String::from_utf8_lossy(bytes);
+    for from in ["10.0.0.1", "fe80::1"].map(|ip| ip.parse().expect("an address")) {
+        let answer = server.handle_http(Instant::START, &mut Rng::new(1), from, &target);
+        if answer.status == 200 && target.starts_with("/announce") {
+            match parse_announce(&answer.body) {
+                Ok(_) | Err(AnnounceError::Failure { .. }) => {}
+                Err(error @ AnnounceError::Bencode(_)) => panic!("we can't read our own answer: {error}"),
+            }
+        }
+    }
+}
+
+/// Arbitrary text is a magnet link or an error; a link that is written out reads the same.
+pub fn magnet(bytes: &[u8]) {
+    let Ok(magnet) = String::from_utf8_lossy(bytes).parse::<Magnet>() else {
+        return;
+    };
+    assert_eq!(magnet.to_string().parse(), Ok(magnet), "it reads differently when written out");
+}
+
 /// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the
-/// outputs are the same when the run is repeated with every stream cut into single bytes.
+/// outputs are the same when every stream comes in single bytes.
 pub fn session(bytes: &[u8]) {
-    let whole = ops::run(bytes, usize::MAX);
-    let cut = ops::run(bytes, 1);
+    let whole = ops::run(bytes, usize::MAX, false).outputs;
+    let cut = ops::run(bytes, 1, false).outputs;
     for (index, (a, b)) in whole.iter().zip(&cut).enumerate() {
         assert_eq!(a, b, "output {index} depends on how streams are cut");
     }
     assert_eq!(whole.len(), cut.len(), "the count of outputs depends on how streams are cut");
+}
+
+/// Any order of whatever can happen to a session: one seed twice gives the same outputs, and what
+/// was recorded is done again bit for bit.
+pub fn recorded(bytes: &[u8]) {
+    let trace = ops::run(bytes, usize::MAX, true);
+    assert_eq!(trace, ops::run(bytes, usize::MAX, true), "the same inputs do something else");
+    if !trace.recording.is_empty() {
+        let replayed = replay(&trace.recording).expect("the recording is done again");
+        assert_eq!(replayed.cut_len, 0, "the recording has a tail that is no record");
+    }
+}
+
+/// Arbitrary bytes are no recording, or one that ends or diverges: never a panic.
+pub fn recording(bytes: &[u8]) {
+    let _ = replay(bytes);
 }

@@ -6,10 +6,11 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use peerless_core::key::Key;
-use peerless_core::{Config, Event, Instant, Output, PeerKey, Session, TorrentKey};
+use peerless_core::{Config, Event, Input, Instant, Output, PeerKey, Progress, Session};
 
 use crate::disk::Disk;
 use crate::link::Conn;
+use crate::watch::Watch;
 
 /// The most bytes that may wait to be sent to one peer: a full queue of 500 requests served at
 /// once would be 8 MiB; the core must stop far below that.
@@ -29,12 +30,16 @@ pub struct Host {
     pub conns: BTreeMap<PeerKey, Conn>,
     /// What it told its user, with the time. Without `Progress`.
     pub events: Vec<(Instant, Event)>,
-    /// Torrents that were complete, with the time.
-    pub completed: Vec<(TorrentKey, Instant)>,
+    /// The figures of each torrent that was completed.
+    pub completed: Vec<Progress>,
     /// When it is to be woken next.
     pub wake_at: Option<Instant>,
     /// How it was made, to make it again after a crash.
     pub config: Config,
+    /// Looks at what it asks for, if that is wanted.
+    pub watch: Option<Box<Watch>>,
+    /// How often its timeout came.
+    pub wake_count: usize,
     /// How often it has died.
     pub life: u32,
     digest: DefaultHasher,
@@ -56,6 +61,8 @@ impl Host {
             completed: Vec::new(),
             wake_at: None,
             config,
+            watch: None,
+            wake_count: 0,
             life: 0,
             digest: DefaultHasher::new(),
             alive_from: Vec::new(),
@@ -107,13 +114,19 @@ impl Host {
             self.alive_from.resize(place + 1, 0);
         }
         self.alive_from[place] = self.alive_from[place].max(peer.generation() + 1);
+        if let Some(watch) = &mut self.watch {
+            watch.gone(peer);
+        }
         self.conns.remove(&peer)
     }
 
     /// Keeps an event.
     pub fn note(&mut self, now: Instant, event: Event) {
-        if let Event::Complete { torrent, .. } = event {
-            self.completed.push((torrent, now));
+        if let Event::Complete { progress, .. } = &event {
+            self.completed.push((**progress).clone());
+        }
+        if let (Event::PieceFailed { piece, .. }, Some(watch)) = (&event, &mut self.watch) {
+            watch.failed(*piece);
         }
         if !matches!(event, Event::Progress { .. } | Event::Checking { .. }) {
             self.events.push((now, event));
@@ -125,10 +138,38 @@ impl Host {
     /// # Panics
     /// When it asks again and again to be woken at once.
     pub fn wake(&mut self, now: Instant) {
+        self.wake_count += 1;
         let (since, count) = self.wakes;
         self.wakes = if now.since(since) < Duration::from_millis(1) { (since, count + 1) } else { (now, 1) };
         assert!(count < WAKE_COUNT_MAX, "{now:?}: time stands still, the session spins");
         self.session.handle_timeout(now);
+    }
+
+    /// Gives the session bytes of a peer; message by message if a watch is to see what each does.
+    pub fn receive(&mut self, now: Instant, peer: PeerKey, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let len = self.watch.as_mut().map_or(bytes.len(), |watch| watch.heard(peer, bytes));
+            let (first, rest) = bytes.split_at(len);
+            self.session.handle_input(now, Input::Received { peer, bytes: first });
+            self.look(now);
+            bytes = rest;
+        }
+    }
+
+    /// Lets the watch see what is to be sent. To be called after whatever changes the session.
+    pub fn look(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.watch {
+            for &peer in self.conns.keys() {
+                watch.queued(now, peer, self.session.unsent(peer));
+            }
+        }
+    }
+
+    /// Lets the watch judge what it has seen, once all outputs are drained.
+    pub fn judge(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.watch {
+            watch.judge(now);
+        }
     }
 
     /// Checks the bound of what waits to be sent to one peer.

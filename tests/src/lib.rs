@@ -16,3 +16,4 @@ pub mod sample;
 pub mod sim;
 pub mod speak;
 pub mod tracker;
+pub mod watch;

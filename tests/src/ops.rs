@@ -27,19 +27,33 @@ const OP_COUNT_MAX: usize = 2000;
 /// Timeouts that may be handled at one moment before it counts as a busy loop.
 const TIMEOUT_COUNT_MAX: usize = 100;
 
-/// Does what `bytes` say, every received stream cut into parts of `cut` bytes; returns the outputs
-/// as text, with the time.
+/// What came of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The outputs as text, with the time. Without the parts of a recording.
+    pub outputs: Vec<String>,
+    /// The recording, as far as it was written.
+    pub recording: Vec<u8>,
+}
+
+/// Does what `bytes` say, every received stream cut into parts of `cut` bytes.
 #[must_use]
-pub fn run(bytes: &[u8], cut: usize) -> Vec<String> {
+pub fn run(bytes: &[u8], cut: usize, record: bool) -> Trace {
     let mut source = Source(bytes);
-    let mut world = World::new(source.byte().unwrap_or_default(), cut);
+    let mode = source.byte().unwrap_or_default();
+    let mut world = World::new(mode, cut, record);
+    if mode & 1 == 0 {
+        // Most runs begin with a torrent that is open, so that what follows can mean something.
+        world.add(&mut source);
+        world.finish_job(&mut source);
+    }
     for _ in 0..OP_COUNT_MAX {
         let Some(op) = source.byte() else { break };
         world.operate(op, &mut source);
         world.check();
     }
     world.drain();
-    world.trace
+    Trace { outputs: world.trace, recording: world.host.disk.recording().to_vec() }
 }
 
 /// Reads numbers off the input.
@@ -74,6 +88,8 @@ struct World {
     gone: Vec<PeerKey>,
     torrents: Vec<TorrentKey>,
     jobs: Vec<Job>,
+    /// Peers that greeted so far.
+    met_count: u16,
     trace: Vec<String>,
 }
 
@@ -82,24 +98,26 @@ struct Peer {
     key: PeerKey,
     /// Whether the session knows that the connection is up.
     up: bool,
+    /// Whether it has said who it is.
+    greeted: bool,
     ear: Ear,
     /// What the session asked of it and did not take back.
     requests: Vec<[u32; 3]>,
 }
 
 impl World {
-    fn new(mode: u8, cut: usize) -> Self {
+    fn new(mode: u8, cut: usize, record: bool) -> Self {
         let config = Config {
-            listen_port: (mode & 1 == 0).then_some(6881),
+            listen_port: (mode & 4 == 0).then_some(6881),
             peers_max: 6,
             half_open_max: 3,
             buffer_len_max: BUFFER_LEN_MAX,
             upload_slots: 2,
             progress_interval: (mode & 2 == 0).then_some(Duration::from_secs(1)),
-            record: mode & 4 != 0,
+            record,
             ..Config::default()
         };
-        let mut host = Host::new(config, u64::from(mode >> 3), Instant::START);
+        let mut host = Host::new(config, u64::from(mode >> 2), Instant::START);
         host.disk.insert(&SAMPLE);
         Self {
             host,
@@ -109,33 +127,62 @@ impl World {
             gone: Vec::new(),
             torrents: Vec::new(),
             jobs: Vec::new(),
+            met_count: 0,
             trace: Vec::new(),
         }
     }
 
     fn operate(&mut self, op: u8, source: &mut Source<'_>) {
-        match op % 20 {
+        match op % 32 {
             0 => self.add(source),
-            1 => self.accept(source),
-            2 => self.connected(source),
-            3 => self.closed(source),
-            4 => {
-                let (peer, len) = (source.below(8), source.below(256));
+            1 | 2 => self.accept(source),
+            3 | 4 => self.connected(source),
+            5 => self.closed(source),
+            6 => {
+                let (peer, len) = (self.pick_peer(source), source.below(256));
                 self.receive(peer, source.take(len));
             }
-            5 => self.shake(source),
-            6..=8 => self.say(source),
-            9 | 10 => self.serve(source),
-            11..=13 => self.finish_job(source),
-            14 => self.fail_job(source),
-            15 | 16 => self.pass_time(source),
-            17 => self.take_sent(source),
-            18 => self.meddle(source),
+            7 => self.shake(source),
+            8 => {
+                self.accept(source);
+                self.greet(self.peers.len().saturating_sub(1), source);
+            }
+            9 | 10 => self.greet(self.pick_peer(source), source),
+            11..=13 => self.say(source),
+            14..=18 => self.serve(source),
+            19..=23 => self.finish_job(source),
+            24 => self.fail_job(source),
+            25..=27 => self.pass_time(source),
+            28 => self.take_sent(source),
+            29 => self.meddle(source),
             _ => self.drain(),
         }
     }
 
+    /// An honest peer says all at once: who it is, what it has, and that it will give and take.
+    fn greet(&mut self, index: usize, source: &mut Source<'_>) {
+        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up && !peer.greeted) else {
+            return;
+        };
+        peer.greeted = true;
+        let mut peer_id = *b"-YY0000-000000000000";
+        peer_id[18..].copy_from_slice(&self.met_count.to_be_bytes());
+        self.met_count = self.met_count.wrapping_add(1);
+        let mut bytes = speak::handshake(SAMPLE.metainfo.info_hash().as_bytes(), &peer_id);
+        let manner = source.below(256);
+        let has = [0xF0, 0xF0, 0x90, 0][manner & 3];
+        speak::message(&mut bytes, speak::BITFIELD, &[], &[has]);
+        if manner & 0x1C != 0 {
+            speak::message(&mut bytes, speak::UNCHOKE, &[], &[]);
+        }
+        if manner & 0x20 != 0 {
+            speak::message(&mut bytes, speak::INTERESTED, &[], &[]);
+        }
+        self.receive(index, &bytes);
+    }
+
     fn add(&mut self, source: &mut Source<'_>) {
+        self.drain();
         let flags = source.below(256);
         if flags & 1 != 0 && self.torrents.is_empty() && self.jobs.is_empty() {
             self.host.disk.insert_full(&SAMPLE);
@@ -160,7 +207,13 @@ impl World {
     fn accept(&mut self, source: &mut Source<'_>) {
         if let Some(key) = self.host.session.accept(self.now, addr(source.below(16))) {
             assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
-            self.peers.push(Peer { key, up: true, ear: Ear::default(), requests: Vec::new() });
+            self.peers.push(Peer {
+                key,
+                up: true,
+                greeted: false,
+                ear: Ear::default(),
+                requests: Vec::new(),
+            });
         }
     }
 
@@ -176,14 +229,18 @@ impl World {
 
     fn closed(&mut self, source: &mut Source<'_>) {
         self.drain();
-        let index = source.below(8);
-        if index < self.peers.len() {
+        let index = self.pick_peer(source);
+        if index < self.peers.len() && source.below(2) == 0 {
             let peer = self.peers.swap_remove(index).key;
             let cause = [CloseCause::End, CloseCause::Refused, CloseCause::Failed][source.below(3)];
             self.host.forget(peer);
             self.gone.push(peer);
             self.host.session.handle_input(self.now, Input::Closed { peer, cause });
         }
+    }
+
+    fn pick_peer(&self, source: &mut Source<'_>) -> usize {
+        source.below(self.peers.len())
     }
 
     /// Bytes of a peer that is up; a runtime asks whether they are wanted before it reads.
@@ -199,7 +256,7 @@ impl World {
     }
 
     fn shake(&mut self, source: &mut Source<'_>) {
-        let (index, who) = (source.below(8), source.below(16));
+        let (index, who) = (self.pick_peer(source), source.below(16));
         let mut peer_id = *b"-XX0000-000000000000";
         peer_id[19] = b'a' + u8::try_from(who).expect("below 16");
         if who == 15 {
@@ -212,8 +269,13 @@ impl World {
 
     /// A message of a peer, with numbers that are near to what is right.
     fn say(&mut self, source: &mut Source<'_>) {
-        let (index, id) = (source.below(8), source.below(11));
-        let numbers = [source.below(5), source.below(4) * 0x2000, 0x4000 - source.below(2)];
+        let (index, id, slip) = (self.pick_peer(source), source.below(11), source.below(16) == 0);
+        if id == usize::from(speak::BITFIELD) && !slip {
+            return;
+        }
+        // Rarely out of range or off the grid, which ends the connection.
+        let (count, odd) = if slip { (5, source.below(0x80) << 7) } else { (4, 0) };
+        let numbers = [source.below(count), source.below(2) * 0x4000 + odd, 0x4000 - odd / 2];
         let numbers = numbers.map(|number| u32::try_from(number).expect("a small number"));
         let (count, tail): (usize, &[u8]) = match u8::try_from(id).expect("below 11") {
             speak::HAVE => (1, &[]),
@@ -230,7 +292,7 @@ impl World {
 
     /// A peer answers one of its requests: rightly, or with one byte wrong.
     fn serve(&mut self, source: &mut Source<'_>) {
-        let (index, which, wrong) = (source.below(8), source.below(16), source.below(4) == 0);
+        let (index, which, wrong) = (self.pick_peer(source), source.below(16), source.below(16) == 0);
         self.hear(index, usize::MAX);
         let Some(peer) = self.peers.get_mut(index).filter(|peer| !peer.requests.is_empty()) else {
             return;
@@ -307,8 +369,9 @@ impl World {
 
     /// Time passes, to the next timeout or by some power of two.
     fn pass_time(&mut self, source: &mut Source<'_>) {
-        let step = Duration::from_millis(1 << source.below(18));
-        let next = self.host.session.poll_timeout().filter(|_| source.below(2) == 0);
+        // Small steps are the most likely: a big one ends every conversation.
+        let step = Duration::from_millis(1 << source.below(18).min(source.below(18)));
+        let next = self.host.session.poll_timeout().filter(|_| source.below(4) == 0);
         self.now = next.unwrap_or(self.now + step).max(self.now);
         for count in 0.. {
             self.host.session.handle_timeout(self.now);
@@ -322,7 +385,7 @@ impl World {
 
     /// The system takes some of what waits to be sent.
     fn take_sent(&mut self, source: &mut Source<'_>) {
-        let (index, len) = (source.below(8), [1, 17, 5000, usize::MAX][source.below(4)]);
+        let (index, len) = (self.pick_peer(source), [1, 17, 5000, usize::MAX][source.below(4)]);
         self.hear(index, len);
     }
 
@@ -368,11 +431,23 @@ impl World {
 
     fn drain(&mut self) {
         while let Some(output) = self.host.next_output(self.now) {
+            if let Output::Job(job @ Job::Record { .. }) = output {
+                // At once, and not among the jobs: a run with a recording is to be like one without.
+                let done = self.host.disk.run(job);
+                self.host.session.handle_input(self.now, Input::Done(done));
+                continue;
+            }
             self.trace.push(format!("{:?} {output:?}", self.now));
             match output {
                 Output::Connect { peer: key, .. } => {
                     assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
-                    self.peers.push(Peer { key, up: false, ear: Ear::default(), requests: Vec::new() });
+                    self.peers.push(Peer {
+                        key,
+                        up: false,
+                        greeted: false,
+                        ear: Ear::default(),
+                        requests: Vec::new(),
+                    });
                 }
                 Output::Close { peer: key, .. } => {
                     let index = self.peers.iter().position(|peer| peer.key == key);

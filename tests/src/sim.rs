@@ -19,6 +19,7 @@ use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed, pick};
 use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::{Tracker, host_of};
+use crate::watch::Watch;
 
 /// A network of nodes.
 #[derive(Debug)]
@@ -232,6 +233,12 @@ impl Swarm {
         torrent
     }
 
+    /// Watches what a leech that has nothing yet asks for.
+    pub fn watch(&mut self, node: NodeId, sample: &Sample) {
+        let watch = Watch::new(*sample.metainfo.geometry());
+        self.host_mut(node).watch = Some(Box::new(watch));
+    }
+
     /// A host.
     ///
     /// # Panics
@@ -316,6 +323,7 @@ impl Swarm {
     /// Does what a host's session asks for, until it asks for nothing more.
     pub fn settle(&mut self, node: NodeId) {
         let now = self.now;
+        self.host_mut(node).look(now);
         while let Some(output) = self.host_mut(node).next_output(now) {
             match output {
                 Output::Connect { peer, addr } => self.dial(node, Some(peer), addr),
@@ -344,6 +352,7 @@ impl Swarm {
                 }
             }
         }
+        self.host_mut(node).judge(now);
         if let Some(at) = self.host_mut(node).next_wake(now) {
             self.schedule(at, What::Wake(node));
         }

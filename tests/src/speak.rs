@@ -67,7 +67,7 @@ pub enum Heard {
 const HEAD_LEN: usize = 13;
 
 /// Follows one direction of a connection, cut anywhere, without allocating.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ear {
     stage: Stage,
     buffer: [u8; HANDSHAKE_LEN],
@@ -103,18 +103,30 @@ impl Ear {
     /// Hears the next bytes of the stream.
     pub fn hear(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Heard)) {
         while !bytes.is_empty() {
+            let (used, heard) = self.hear_one(bytes);
+            bytes = &bytes[used..];
+            heard.into_iter().for_each(&mut tell);
+        }
+    }
+
+    /// Hears the next bytes up to the end of the first message; returns how many that are.
+    pub fn hear_one(&mut self, bytes: &[u8]) -> (usize, Option<Heard>) {
+        let mut used = 0;
+        while used < bytes.len() {
             let goal = self.goal();
-            let take = (goal - self.filled).min(bytes.len());
-            let (head, rest) = bytes.split_at(take);
-            bytes = rest;
+            let take = (goal - self.filled).min(bytes.len() - used);
             if self.stage != Stage::Skip {
-                self.buffer[self.filled..self.filled + take].copy_from_slice(head);
+                self.buffer[self.filled..self.filled + take].copy_from_slice(&bytes[used..used + take]);
             }
             self.filled += take;
-            if self.filled == goal {
-                self.advance(&mut tell);
+            used += take;
+            if self.filled == goal
+                && let Some(heard) = self.advance()
+            {
+                return (used, Some(heard));
             }
         }
+        (used, None)
     }
 
     /// How many bytes the current stage takes, at least 1.
@@ -127,32 +139,35 @@ impl Ear {
         }
     }
 
-    fn advance(&mut self, tell: &mut impl FnMut(Heard)) {
+    /// A stage is full: on to the next; what was heard if that ends a message.
+    fn advance(&mut self) -> Option<Heard> {
         let filled = std::mem::take(&mut self.filled);
-        self.stage = match self.stage {
+        match self.stage {
             Stage::Handshake => {
-                tell(Heard::Handshake { info_hash: self.id_at(28), peer_id: self.id_at(48) });
-                Stage::Len
+                self.stage = Stage::Len;
+                return Some(Heard::Handshake { info_hash: self.id_at(28), peer_id: self.id_at(48) });
             }
             Stage::Len => {
                 self.len = self.number_at(0);
                 // What a shorter message leaves unfilled reads as zero.
                 self.buffer = [0; HANDSHAKE_LEN];
-                if self.len == 0 { self.end(tell) } else { Stage::Head }
+                self.stage = Stage::Head;
+                self.skip = self.len;
             }
             Stage::Head => {
                 self.skip = self.len - u32::try_from(filled).expect("at most 13");
-                if self.skip == 0 { self.end(tell) } else { Stage::Skip }
+                self.stage = Stage::Skip;
             }
-            Stage::Skip => self.end(tell),
-        };
+            Stage::Skip => self.skip = 0,
+        }
+        (self.skip == 0).then(|| self.end())
     }
 
-    fn end(&self, tell: &mut impl FnMut(Heard)) -> Stage {
+    fn end(&mut self) -> Heard {
+        self.stage = Stage::Len;
         let id = (self.len > 0).then_some(self.buffer[0]);
         let numbers = [self.number_at(1), self.number_at(5), self.number_at(9)];
-        tell(Heard::Message { id, numbers, len: self.len });
-        Stage::Len
+        Heard::Message { id, numbers, len: self.len }
     }
 
     fn number_at(&self, at: usize) -> u32 {

@@ -1,12 +1,18 @@
 //! Whole swarms in memory, under virtual time.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use peerless_tests::link::Net;
+use peerless_core::{Config, DiskErrorKind, Event, TorrentError, replay};
+use peerless_tests::disk::Faults;
+use peerless_tests::link::{Net, NodeId, Speed};
+use peerless_tests::puppet::{Plan, Serve};
 use peerless_tests::sample::Sample;
-use peerless_tests::sim::Swarm;
+use peerless_tests::sim::{Role, Swarm};
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+const TRACKER: &str = "http://tracker/announce";
 
 #[test]
 fn one_leech_gets_everything_from_one_seed() {
@@ -14,8 +20,178 @@ fn one_leech_gets_everything_from_one_seed() {
     let mut swarm = Swarm::new(1, Net::default());
     let seed = swarm.add_seed(&sample);
     let leech = swarm.add_leech(&sample, &[swarm.addr(seed)]);
-    // The seed is complete as soon as it has looked at its disk.
-    let done = swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 2);
+    let done = swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 1);
     assert!(done, "{:#?}", swarm.host(leech).events);
     assert!(swarm.host(leech).disk.pieces(sample.metainfo.info_hash()).is_full());
+}
+
+/// A seed and 30 leeches that find each other by a tracker.
+struct Crowd {
+    swarm: Swarm,
+    sample: Sample,
+    leeches: Vec<NodeId>,
+}
+
+fn crowd(seed: u64, net: Net, liars: u8) -> Crowd {
+    let sample = Sample::with_trackers(seed, 2_000_000, 65_536, &[&[TRACKER]]);
+    let mut swarm = Swarm::new(seed, net);
+    swarm.add_seed(&sample);
+    let lies: Vec<SocketAddr> = (0..liars)
+        .map(|mark| {
+            let plan = Plan { serve: Serve::Wrong(300), ..Plan::seed(b'a' + mark) };
+            let node = swarm.add_puppet(&sample, plan, Speed::default());
+            swarm.addr(node)
+        })
+        .collect();
+    let leeches = (0..30)
+        .map(|_| {
+            let node = swarm.add_host(Config { record: true, ..Config::default() }, Speed::default());
+            swarm.host_mut(node).disk.insert(&sample);
+            swarm.watch(node, &sample);
+            swarm.start(node, &sample, Role::leech(&lies));
+            node
+        })
+        .collect();
+    Crowd { swarm, sample, leeches }
+}
+
+impl Crowd {
+    /// Everyone finishes; what must hold of a swarm then holds.
+    fn run(&mut self, limit: Duration) {
+        let count = self.leeches.len();
+        let done = self.swarm.run_until(limit, |swarm| swarm.complete_count() == count);
+        let now = self.swarm.now();
+        assert!(done, "{} of {count} are done at {now:?}", self.swarm.complete_count());
+        for &leech in &self.leeches {
+            let host = self.swarm.host(leech);
+            assert!(host.disk.pieces(self.sample.metainfo.info_hash()).is_full(), "{leech:?}");
+            let watch = host.watch.as_ref().expect("it is watched");
+            assert!(watch.request_count > 0, "{leech:?}: nothing was seen");
+            assert!(watch.doubles.is_empty(), "{leech:?}: {:#?}", watch.doubles);
+        }
+    }
+
+    /// What each of them recorded is done again bit for bit, as far as it is written.
+    fn replay(&mut self) {
+        // The last parts are written within a second.
+        self.swarm.run_for(Duration::from_secs(2));
+        for &leech in &self.leeches {
+            let replayed = replay(self.swarm.host(leech).disk.recording());
+            let replayed = replayed.unwrap_or_else(|error| panic!("{leech:?}: {error}"));
+            assert!(replayed.output_count > 500 && replayed.cut_len == 0, "{leech:?}: {replayed:?}");
+        }
+    }
+}
+
+#[test]
+fn thirty_leeches_finish_with_the_right_bytes() {
+    let mut crowd = crowd(2, Net::default(), 0);
+    crowd.run(5 * MINUTE);
+    crowd.replay();
+}
+
+#[test]
+fn thirty_leeches_finish_under_cuts_stalls_and_lies() {
+    let net = Net {
+        cut_after: Some(Duration::from_secs(1)..MINUTE),
+        stall: Some((5, Duration::from_secs(3))),
+        ..Net::default()
+    };
+    let mut crowd = crowd(3, net, 3);
+    crowd.run(30 * MINUTE);
+    crowd.replay();
+    let lied = crowd
+        .leeches
+        .iter()
+        .map(|&leech| crowd.swarm.host(leech).count(|event| matches!(event, Event::PieceFailed { .. })));
+    assert!(lied.sum::<usize>() > 0, "nobody was lied to");
+}
+
+#[test]
+fn one_seed_twice_gives_the_same_outputs() {
+    let run = |seed: u64| {
+        let net = Net { cut_after: Some(Duration::from_secs(1)..MINUTE), ..Net::default() };
+        let sample = Sample::with_trackers(1, 500_000, 32_768, &[&[TRACKER]]);
+        let mut swarm = Swarm::new(seed, net);
+        swarm.add_seed(&sample);
+        let leeches: Vec<NodeId> = (0..5).map(|_| swarm.add_leech(&sample, &[])).collect();
+        assert!(swarm.run_until(10 * MINUTE, |swarm| swarm.complete_count() == 5));
+        leeches.iter().map(|&leech| swarm.host(leech).digest()).collect::<Vec<u64>>()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn with_nothing_to_do_time_moves_on() {
+    let sample = Sample::new(1, 100_000, 32_768);
+    let mut swarm = Swarm::new(1, Net::default());
+    let seed = swarm.add_seed(&sample);
+    let silent = swarm.add_silent();
+    let lone = swarm.add_leech(&sample, &[silent]);
+    swarm.run_for(60 * MINUTE);
+    // A session may look around now and then; it may not spin.
+    for node in [seed, lone] {
+        let count = swarm.host(node).wake_count;
+        assert!(count < 2000, "{node:?} woke {count} times in an hour with nothing to do");
+    }
+}
+
+#[test]
+fn a_leech_that_dies_again_and_again_loses_nothing_it_claimed() {
+    let sample = Sample::new(5, 3_000_000, 32_768);
+    let (info_hash, geometry) = (sample.metainfo.info_hash(), *sample.metainfo.geometry());
+    let mut swarm = Swarm::new(5, Net::default());
+    // Slow enough that there are several claims before the end.
+    let seed = swarm.add_host(Config::default(), Speed { up: 15_000, down: 15_000 });
+    swarm.host_mut(seed).disk.insert_full(&sample);
+    swarm.start(seed, &sample, Role::seed());
+    let leech = swarm.add_leech(&sample, &[swarm.addr(seed)]);
+    let mut claimed_len = 0;
+    for _ in 0..4 {
+        swarm.run_for(Duration::from_secs(45));
+        swarm.crash(leech);
+        let disk = &swarm.host(leech).disk;
+        let claimed = disk.claimed(info_hash).expect("it claims every half minute");
+        assert!(claimed.iter(&geometry).all(|piece| disk.pieces(info_hash).has(piece)), "a claim is lost");
+        let len = claimed.iter(&geometry).map(|piece| u64::from(geometry.len_of(piece))).sum();
+        assert!(len > claimed_len, "nothing more was claimed");
+        claimed_len = len;
+        swarm.revive(leech);
+        swarm.start(leech, &sample, Role::leech(&[swarm.addr(seed)]));
+    }
+    assert!(swarm.run_until(5 * MINUTE, |swarm| swarm.complete_count() == 1), "it never finishes");
+    let last = swarm.host(leech).completed.last().expect("it is complete");
+    let got_len = last.downloaded_len;
+    assert!(got_len + claimed_len <= 3_000_000, "{got_len} bytes after {claimed_len} were claimed");
+}
+
+#[test]
+fn a_full_disk_stops_the_torrent_and_keeps_what_was_verified() {
+    let sample = Sample::new(6, 1_000_000, 32_768);
+    let mut swarm = Swarm::new(6, Net::default());
+    let seed = swarm.add_seed(&sample);
+    let leech = swarm.add_leech(&sample, &[swarm.addr(seed)]);
+    let faults = Faults { write_fails_from: Some((10, DiskErrorKind::Full)), ..Faults::default() };
+    swarm.host_mut(leech).disk.set_faults(faults);
+    swarm.run_for(MINUTE);
+    let host = swarm.host(leech);
+    let stopped = host.count(|event| matches!(event, Event::Stopped { error: TorrentError::Disk(_), .. }));
+    assert_eq!(stopped, 1, "{:#?}", host.events);
+    let claimed = host.disk.claimed(sample.metainfo.info_hash()).expect("it was saved");
+    assert_eq!(claimed.count(), 10, "what was verified is claimed");
+    assert!(host.conns.is_empty(), "its connections are closed");
+}
+
+#[test]
+fn reads_that_fail_now_and_then_do_not_end_a_seed() {
+    let sample = Sample::new(7, 500_000, 32_768);
+    let mut swarm = Swarm::new(7, Net::default());
+    let seed = swarm.add_seed(&sample);
+    let second = swarm.add_seed(&sample);
+    let faults = Faults { read_fails_per_mille: 100, ..Faults::default() };
+    swarm.host_mut(second).disk.set_faults(faults);
+    let leech = swarm.add_leech(&sample, &[swarm.addr(seed), swarm.addr(second)]);
+    let done = swarm.run_until(5 * MINUTE, |swarm| swarm.complete_count() == 1);
+    assert!(done, "{:#?}", swarm.host(leech).events);
 }

@@ -12,10 +12,14 @@ use crate::time::Instant;
 /// and a torrent never dials a tenth of that.
 const CANDIDATES_MAX: usize = 1000;
 
-/// The pause after the first failure; doubles with each further one.
-const BACKOFF_START: Duration = Duration::from_secs(10);
+/// The pause after the first failure: a peer that is just starting is there a moment later.
+const BACKOFF_START: Duration = Duration::from_secs(1);
 
-/// Failures in a row after which an address is forgotten.
+/// By how much each further failure in a row makes the pause longer.
+const BACKOFF_FACTOR: u32 = 3;
+
+/// Failures in a row after which an address is forgotten, or the pause of one that the user gave
+/// grows no longer: after six minutes.
 const FAILURES_MAX: u32 = 6;
 
 /// The pause after a connection that had worked.
@@ -34,6 +38,15 @@ const PORTS_BANNED_MAX: usize = 3;
 /// Bans remembered; the oldest go first.
 const BANS_MAX: usize = 500;
 
+/// Where an address comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The user: it is tried for ever.
+    User,
+    /// A tracker: it is forgotten when it fails too often, and a tracker may name it again.
+    Tracker,
+}
+
 /// How a connection to a candidate ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -49,6 +62,7 @@ pub(crate) enum Ended {
 
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
+    source: Source,
     failures: u32,
     /// When it may be dialled; `None` while it is, or when it must not be.
     ready: Option<(Instant, u32)>,
@@ -68,13 +82,13 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Notes an address at which a peer may be. False if it is known, banned, no address of a peer,
     /// or there are too many.
-    pub(crate) fn add(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr) -> bool {
+    pub(crate) fn add(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, source: Source) -> bool {
         let full = self.by_addr.len() >= CANDIDATES_MAX;
         if full || !can_be_peer(addr) || self.by_addr.contains_key(&addr) || self.is_banned(now, addr, None) {
             return false;
         }
         let ready = (now, rng.next_u32());
-        self.by_addr.insert(addr, Candidate { failures: 0, ready: Some(ready), useless: false });
+        self.by_addr.insert(addr, Candidate { source, failures: 0, ready: Some(ready), useless: false });
         self.ready.insert((ready, addr));
         true
     }
@@ -107,8 +121,9 @@ impl Candidates {
         let Some(candidate) = self.by_addr.get_mut(&addr) else { return };
         let pause = match ended {
             Ended::Failed => {
+                let pause = BACKOFF_START * BACKOFF_FACTOR.pow(candidate.failures.min(FAILURES_MAX - 1));
                 candidate.failures += 1;
-                BACKOFF_START * (1 << candidate.failures.min(FAILURES_MAX).saturating_sub(1))
+                pause
             }
             Ended::WasOpen => {
                 candidate.failures = 0;
@@ -121,7 +136,7 @@ impl Candidates {
                 return;
             }
         };
-        if candidate.failures > FAILURES_MAX {
+        if candidate.failures > FAILURES_MAX && candidate.source != Source::User {
             self.by_addr.remove(&addr);
         } else if !candidate.useless && candidate.ready.is_none() {
             let ready = (now + pause, rng.next_u32());
@@ -184,7 +199,10 @@ mod tests {
     #[test]
     fn an_address_that_fails_is_tried_ever_later_and_then_forgotten() {
         let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        assert!(candidates.add(at(0), &mut rng, addr(1)) && !candidates.add(at(0), &mut rng, addr(1)));
+        assert!(
+            candidates.add(at(0), &mut rng, addr(1), Source::Tracker)
+                && !candidates.add(at(0), &mut rng, addr(1), Source::Tracker)
+        );
         let (mut now, mut pauses) = (at(0), Vec::new());
         while let Some(next) = candidates.next_at() {
             pauses.push(next.since(now).as_secs());
@@ -192,18 +210,30 @@ mod tests {
             assert_eq!(candidates.next(now), Some(addr(1)));
             candidates.on_ended(now, &mut rng, addr(1), Ended::Failed);
         }
-        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 320]);
+        assert_eq!(pauses, [0, 1, 3, 9, 27, 81, 243]);
         assert_eq!(candidates.len(), 0);
+    }
+
+    #[test]
+    fn an_address_of_the_users_is_never_given_up() {
+        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
+        candidates.add(at(0), &mut rng, addr(1), Source::User);
+        for _ in 0..100 {
+            let now = candidates.next_at().unwrap();
+            assert_eq!(candidates.next(now), Some(addr(1)));
+            candidates.on_ended(now, &mut rng, addr(1), Ended::Failed);
+            assert!(candidates.next_at().unwrap().since(now) <= Duration::from_secs(243));
+        }
     }
 
     #[test]
     fn what_is_being_dialled_is_not_dialled_again() {
         let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        candidates.add(at(0), &mut rng, addr(1));
+        candidates.add(at(0), &mut rng, addr(1), Source::Tracker);
         assert_eq!((candidates.next(at(0)), candidates.next(at(0))), (Some(addr(1)), None));
-        assert!(!candidates.add(at(5), &mut rng, addr(1)));
+        assert!(!candidates.add(at(5), &mut rng, addr(1), Source::Tracker));
         candidates.on_ended(at(9), &mut rng, addr(1), Ended::Useless);
-        assert!(!candidates.add(at(9), &mut rng, addr(1)) && candidates.next_at().is_none());
+        assert!(!candidates.add(at(9), &mut rng, addr(1), Source::Tracker) && candidates.next_at().is_none());
     }
 
     #[test]
@@ -222,14 +252,15 @@ mod tests {
     fn addresses_where_no_peer_can_be_are_refused() {
         let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
         for bad in ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.1:0", "[::]:1", "[ff02::1]:1"] {
-            assert!(!candidates.add(at(0), &mut rng, bad.parse().unwrap()), "{bad}");
+            assert!(!candidates.add(at(0), &mut rng, bad.parse().unwrap(), Source::Tracker), "{bad}");
         }
     }
 
     #[test]
     fn no_source_can_fill_the_memory() {
         let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        let added = (1..5000).filter(|&port| candidates.add(at(0), &mut rng, addr(port))).count();
+        let added =
+            (1..5000).filter(|&port| candidates.add(at(0), &mut rng, addr(port), Source::Tracker)).count();
         assert_eq!(added, CANDIDATES_MAX);
         (1..5000).for_each(|n| candidates.ban(at(0), addr(n), PeerId::new([0; 20])));
         assert_eq!(candidates.bans.len(), BANS_MAX);

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use announcer::Stats;
-pub(crate) use candidates::Ended;
+pub(crate) use candidates::{Ended, Source};
 
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
@@ -87,7 +87,7 @@ impl Torrent {
         let piece_count = storage.metainfo.geometry().piece_count();
         let mut candidates = Candidates::default();
         for addr in add.peers {
-            candidates.add(cx.now, &mut cx.rng, addr);
+            candidates.add(cx.now, &mut cx.rng, addr, Source::User);
         }
         for (host, port) in add.hosts {
             cx.job(Job::Resolve { torrent: key, host, port });

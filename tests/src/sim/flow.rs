@@ -113,7 +113,11 @@ impl Swarm {
                     }
                 }
                 if !part.is_empty() {
+                    if let Some(watch) = &mut host.watch {
+                        watch.sent(peer, &part);
+                    }
                     host.session.sent(now, peer, part.len());
+                    host.look(now);
                 }
             }
             (Actor::Puppet(_), _) => part.extend(pipe.backlog.drain(..limit.min(pipe.backlog.len()))),
@@ -300,7 +304,7 @@ impl Swarm {
                 let cut = if self.net.rechunk { self.rng.below(part.len()) } else { 0 };
                 let (first, rest) = part.split_at(cut);
                 for bytes in [first, rest].into_iter().filter(|bytes| !bytes.is_empty()) {
-                    host.session.handle_input(now, Input::Received { peer, bytes });
+                    host.receive(now, peer, bytes);
                 }
             }
             (Actor::Puppet(puppet), _) => puppet.received(conn, part, &mut acts),

@@ -89,6 +89,15 @@ impl Client {
         }
     }
 
+    /// Waits until the check of what is there is over: before that it takes no peers. Returns how
+    /// many pieces are there.
+    pub(crate) fn wait_started(&self) -> u32 {
+        self.wait("the start", |event| {
+            let Event::Started { have, .. } = event else { return None };
+            Some(have)
+        })
+    }
+
     /// Waits until the torrent is complete.
     pub(crate) fn wait_complete(&self) {
         self.wait("completion", |event| matches!(event, Event::Complete { .. }).then_some(()));

@@ -33,6 +33,8 @@ for_each_pair!([
     many_files_arrive,
     a_peer_that_is_not_there_does_no_harm,
     garbage_ends_its_own_connection_alone,
+    a_flood_of_messages_starves_nobody,
+    a_seed_that_leaves_is_no_loss,
     a_stopped_download_goes_on_where_it_was,
     a_slow_disk_slows_the_reading_down,
     fifty_leeches_are_served,

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ fn sample() -> Sample {
 /// A seed with all of `sample`, and the folder it serves from.
 fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
     let folder = Folder::full(sample);
-    (Client::start(kind, to_serve(sample, &folder), real_work()), folder)
+    let seed = Client::start(kind, to_serve(sample, &folder), real_work());
+    seed.wait_started();
+    (seed, folder)
 }
 
 pub(crate) fn a_file_arrives(seed_kind: Kind, leech_kind: Kind) {
@@ -97,6 +99,63 @@ fn send_garbage(mut stream: TcpStream) {
     }
 }
 
+pub(crate) fn a_flood_of_messages_starves_nobody(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[]), real_work());
+    leech.wait_started();
+    let mut flood = TcpStream::connect(leech.addr).unwrap();
+    flood.write_all(&handshake(&sample)).unwrap();
+    // Keep-alives without end, until somebody hangs up.
+    let flood = thread::spawn(move || while flood.write_all(&[0; 64 * KIB]).is_ok() {});
+    leech.wait("the flood", |event| matches!(event, Event::PeerConnected { .. }).then_some(()));
+    let other = Folder::empty();
+    let second =
+        Client::start(seed_kind, to_download(&sample, &other, &[seed.addr, leech.addr]), real_work());
+    second.wait_complete();
+    leech.wait_complete();
+    second.finish();
+    leech.finish();
+    flood.join().unwrap();
+    seed.finish();
+    folder.assert_full(&sample);
+}
+
+/// BEP 3, "peer protocol": what a peer of this torrent says first.
+fn handshake(sample: &Sample) -> Vec<u8> {
+    let info_hash = sample.metainfo.info_hash();
+    [b"\x13BitTorrent protocol".as_slice(), &[0; 8], info_hash.as_bytes(), b"-XX0000-a flood of it"].concat()
+}
+
+pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let (leaving, _full) = seed(seed_kind, &sample);
+    let (staying, _other_full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let (gate, stored) = (Arc::new(Gate::default()), AtomicUsize::new(0));
+    let (halfway, reached) = mpsc::channel();
+    let (inner, real) = (Arc::clone(&gate), real_work());
+    let work: Work = Box::new(move |job| {
+        if matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) == 10 {
+            halfway.send(()).unwrap();
+            inner.pass();
+        }
+        real(job)
+    });
+    // Little enough that much is still to come when the seed leaves.
+    let config = Config { buffer_len_max: 512 * KIB, ..Config::default() };
+    let torrent = to_download(&sample, &folder, &[leaving.addr, staying.addr]);
+    let leech = Client::with_config(leech_kind, config, torrent, work);
+    reached.recv_timeout(GUARD).unwrap();
+    leaving.finish();
+    gate.open();
+    leech.wait_complete();
+    leech.finish();
+    staying.finish();
+    folder.assert_full(&sample);
+}
+
 pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kind: Kind) {
     let sample = sample();
     let piece_count = sample.metainfo.geometry().piece_count() as usize;
@@ -105,7 +164,7 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
 
     // Halfway the disk stands still until the stop is asked for.
     let (gate, stored) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
-    let (halfway, reached) = std::sync::mpsc::channel();
+    let (halfway, reached) = mpsc::channel();
     let (inner_gate, inner_stored, real) = (Arc::clone(&gate), Arc::clone(&stored), real_work());
     let work: Work = Box::new(move |job| {
         if matches!(job, Job::Store { .. }) && inner_stored.fetch_add(1, Ordering::SeqCst) == piece_count / 2
@@ -131,17 +190,14 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
         real(job)
     });
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
-    let have = leech.wait("the start", |event| {
-        let Event::Started { have, .. } = event else { return None };
-        Some(have)
-    });
+    let have = leech.wait_started() as usize;
     leech.wait_complete();
     leech.finish();
     seed.finish();
     folder.assert_full(&sample);
     let again = stored.load(Ordering::SeqCst) - first;
-    assert!(have as usize >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
-    assert_eq!(again, piece_count - have as usize, "nothing is fetched twice");
+    assert!(have >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
+    assert_eq!(again, piece_count - have, "nothing is fetched twice");
 }
 
 pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Kind) {
@@ -183,6 +239,7 @@ pub(crate) fn fifty_leeches_are_served(seed_kind: Kind, leech_kind: Kind) {
     let full = Folder::full(&sample);
     let config = Config { upload_slots: 50, ..Config::default() };
     let seed = Client::with_config(seed_kind, config, to_serve(&sample, &full), real_work());
+    seed.wait_started();
     let leeches: Vec<(Client, Folder)> = (0..50)
         .map(|_| {
             let folder = Folder::empty();
@@ -247,6 +304,7 @@ pub(crate) fn a_tracker_that_hangs_holds_up_neither_data_nor_the_end(seed_kind: 
     let mut torrent = to_serve(&sample, &full);
     torrent.tiers = hanging_tracker();
     let seed = Client::start(seed_kind, torrent, hanging_work(&gate));
+    seed.wait_started();
     let folder = Folder::empty();
     let mut torrent = to_download(&sample, &folder, &[seed.addr]);
     torrent.tiers = hanging_tracker();

@@ -1,0 +1,13 @@
+//! The subcommands, a file each. Each one's `run` gives the exit code, or the failure to be told.
+
+pub mod completions;
+pub mod create;
+pub mod demo;
+pub mod download;
+pub mod info;
+pub mod magnet;
+pub mod man;
+pub mod replay;
+pub mod seed;
+pub mod tracker;
+pub mod verify;

@@ -1,0 +1,161 @@
+//! A run of `download` or `seed` on real sockets: loads, listens, builds the session, drives it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use peerless_core::metainfo::Metainfo;
+use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_jobs::Jobs;
+
+use crate::args::{NetworkArgs, RuntimeArg, VoiceArgs};
+use crate::exit::{Exit, Failure, words};
+use crate::goals::Goals;
+use crate::json::JsonLines;
+use crate::listen::Listeners;
+use crate::progress::Screen;
+use crate::signal::Signals;
+use crate::transfer::{Action, Summary, Transfer, Voice};
+use crate::values::PeerName;
+use crate::{random, source};
+
+/// How often figures are shown.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Plan {
+    /// What to transfer.
+    pub sources: Vec<OsString>,
+    /// The folder that holds, or is to hold, the torrents' top names.
+    pub root: PathBuf,
+    /// Get or serve.
+    pub purpose: Purpose,
+    /// When it is over.
+    pub goals: Goals,
+    /// How to reach peers.
+    pub network: NetworkArgs,
+    /// What to tell.
+    pub voice: VoiceArgs,
+}
+
+/// Does it. A torrent that fails does not hold up the others.
+pub fn run(plan: Plan, signals: &Signals) -> Exit {
+    let voice = Voice { verbose: plan.voice.verbose > 0 };
+    let json = JsonLines::new(plan.voice.json.then(io::stdout));
+    let screen = Screen::new(plan.voice.quiet || plan.voice.json);
+    let mut transfer = Transfer::new(plan.purpose, voice, screen, json);
+    if let Err(failure) = transfer_all(plan, signals, &mut transfer) {
+        transfer.fail(&failure);
+    }
+    transfer.finish()
+}
+
+fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Result<(), Failure> {
+    let mut loaded = Vec::new();
+    for source in &plan.sources {
+        match source::load(source) {
+            Ok(metainfo) => loaded.push(metainfo),
+            Err(failure) => transfer.fail(&failure),
+        }
+    }
+    if loaded.is_empty() {
+        return Ok(());
+    }
+    let listeners = Listeners::bind(plan.network.port)?;
+    let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+    transfer.start(plan.network.runtime.name(), listeners.port, unix_time);
+    let config = Config {
+        listen_port: Some(listeners.port),
+        peers_max: plan.network.max_peers.into(),
+        progress_interval: Some(PROGRESS_INTERVAL),
+        record: plan.network.record.is_some(),
+        ..Config::default()
+    };
+    let mut session = Session::new(config, random::seed(), Instant::START);
+    for metainfo in loaded {
+        add(&plan, &mut session, transfer, metainfo)?;
+    }
+    drive(&plan, signals, session, listeners, transfer)
+}
+
+fn add(
+    plan: &Plan,
+    session: &mut Session,
+    transfer: &mut Transfer,
+    metainfo: Metainfo,
+) -> Result<(), Failure> {
+    let summary = Summary::new(&metainfo, plan.voice.json || plan.voice.verbose > 0);
+    let name = metainfo.name().to_owned();
+    let mut tiers = if plan.network.no_trackers { Vec::new() } else { metainfo.tiers().to_vec() };
+    if !plan.network.no_trackers {
+        tiers.extend(plan.network.trackers.iter().map(|url| vec![url.clone()]));
+    }
+    let (mut peers, mut hosts) = (Vec::new(), Vec::new());
+    for peer in &plan.network.peers {
+        match peer {
+            PeerName::Addr(addr) => peers.push(*addr),
+            PeerName::Host(host, port) => hosts.push((host.clone(), *port)),
+        }
+    }
+    let add = AddTorrent {
+        metainfo,
+        root: plan.root.clone(),
+        purpose: plan.purpose,
+        check: plan.network.check.into(),
+        tiers,
+        peers,
+        hosts,
+    };
+    match session.add_torrent(Instant::START, add) {
+        Ok(key) => transfer.add(Instant::START, key, summary, plan.goals),
+        Err(AddTorrentError::Duplicate(_)) => {
+            transfer.note(&format!("{}: given twice", summary.shown_name()))
+        }
+        Err(error @ AddTorrentError::ShuttingDown) => return Err(Failure::new(Exit::Other, name, error)),
+    }
+    Ok(())
+}
+
+fn drive(
+    plan: &Plan,
+    signals: &Signals,
+    session: Session,
+    listeners: Listeners,
+    transfer: &mut Transfer,
+) -> Result<(), Failure> {
+    let jobs =
+        Jobs::new(peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() });
+    let work = move |job: Job| -> JobDone { jobs.run(job) };
+    let on_event = |session: &mut Session, now: Instant, event: Event| match transfer.on_event(now, event) {
+        Some(Action::ShutDown) => session.shut_down(now),
+        Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
+        None => {}
+    };
+    // The code of a stop that takes too long; a seed has nothing that could be unfinished.
+    let late = match plan.purpose {
+        Purpose::Download => Exit::Interrupted,
+        Purpose::Serve => Exit::Done,
+    };
+    let done = match plan.network.runtime {
+        RuntimeArg::Mio => {
+            let options = peerless_mio::Options { listeners: listeners.sockets, ..Default::default() };
+            peerless_mio::Runtime::new(options).and_then(|runtime| {
+                let stop = runtime.stop_handle();
+                signals.on_stop(late, move || stop.stop());
+                runtime.run(session, work, on_event)
+            })
+        }
+        RuntimeArg::Smol => {
+            let options = peerless_smol::Options { listeners: listeners.sockets, ..Default::default() };
+            peerless_smol::Runtime::new(options).and_then(|runtime| {
+                let stop = runtime.stop_handle();
+                signals.on_stop(late, move || stop.stop());
+                runtime.run(session, work, on_event)
+            })
+        }
+    };
+    let name = plan.network.runtime.name();
+    done.map_err(|error| Failure::new(Exit::Other, format_args!("runtime {name}"), words(&error)))
+}

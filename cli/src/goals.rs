@@ -1,0 +1,316 @@
+//! When a torrent's work is over: seed ratio, seed time, and giving up. Pure: figures in, verdict out.
+//!
+//! Also tells that a download stalls, and why, as far as its figures show.
+
+use std::time::Duration;
+
+use peerless_core::{Instant, Progress, State};
+
+/// No payload for so long is worth a word; then it is said again as often.
+///
+/// Long enough for a tracker, a handshake and a turn of the choker, which is every 10 s.
+const STALL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the user wants of a torrent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goals {
+    /// What to do once all is there.
+    pub then: Then,
+    /// Give up after so long without a new piece.
+    pub stop_timeout: Option<Duration>,
+}
+
+/// What to do with a torrent that is complete.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Then {
+    /// Be done with it.
+    Exit,
+    /// Seed until stopped.
+    Seed,
+    /// Seed until the first of these.
+    SeedUntil {
+        /// So many times the torrent's size has been sent in this run.
+        ratio: Option<f64>,
+        /// So long since it was complete.
+        time: Option<Duration>,
+    },
+}
+
+impl Then {
+    /// What the flags mean: a ratio or time ends what would last until stopped.
+    #[must_use]
+    pub const fn new(seed: bool, ratio: Option<f64>, time: Option<Duration>) -> Self {
+        match (seed, ratio, time) {
+            (_, Some(_), _) | (_, _, Some(_)) => Self::SeedUntil { ratio, time },
+            (true, None, None) => Self::Seed,
+            (false, None, None) => Self::Exit,
+        }
+    }
+}
+
+/// That a torrent's work is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that was wanted is done.
+    Reached,
+    /// No new piece for the stop timeout.
+    GaveUp,
+}
+
+/// Why nothing comes, as far as figures show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StallReason {
+    /// Nobody is connected.
+    NoPeers,
+    /// Nobody lets us request.
+    AllChoked,
+    /// Peers let us request, but have nothing that we want.
+    NoWantedPieces,
+    /// Peers let us request and have it all, but send nothing.
+    PeersSlow,
+}
+
+impl StallReason {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoPeers => "no_peers",
+            Self::AllChoked => "all_choked",
+            Self::NoWantedPieces => "no_wanted_pieces",
+            Self::PeersSlow => "peers_slow",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NoPeers => "no peers",
+            Self::AllChoked => "no peer lets us download",
+            Self::NoWantedPieces => "no peer has what is missing",
+            Self::PeersSlow => "peers send nothing",
+        }
+    }
+
+    fn of(progress: &Progress) -> Self {
+        match progress {
+            Progress { peer_count: 0, .. } => Self::NoPeers,
+            Progress { unchoked_count: 0, .. } => Self::AllChoked,
+            Progress { seed_count: 0, .. } => Self::NoWantedPieces,
+            _ => Self::PeersSlow,
+        }
+    }
+}
+
+/// Nothing has come for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// For so long.
+    pub time: Duration,
+    /// Why.
+    pub reason: StallReason,
+}
+
+/// Watches one torrent's figures.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    goals: Goals,
+    completed_at: Option<Instant>,
+    have_count: u32,
+    piece_at: Instant,
+    downloaded_len: u64,
+    payload_at: Instant,
+    stall_told_at: Instant,
+}
+
+impl Watch {
+    /// A watch that begins at `now`.
+    #[must_use]
+    pub const fn new(goals: Goals, now: Instant) -> Self {
+        Self {
+            goals,
+            completed_at: None,
+            have_count: 0,
+            piece_at: now,
+            downloaded_len: 0,
+            payload_at: now,
+            stall_told_at: now,
+        }
+    }
+
+    /// Takes in that the torrent is complete.
+    pub fn on_complete(&mut self, now: Instant, progress: &Progress) -> Option<Verdict> {
+        self.completed_at.get_or_insert(now);
+        self.seeded(now, progress)
+    }
+
+    /// Takes in that what is there is served from now on, whether it is all or not.
+    pub fn on_serving(&mut self, now: Instant) {
+        self.completed_at.get_or_insert(now);
+    }
+
+    /// Whether the torrent is complete, or only served.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.completed_at.is_some()
+    }
+
+    /// Takes in the torrent's figures.
+    pub fn on_progress(&mut self, now: Instant, progress: &Progress) -> Option<Verdict> {
+        match progress.state {
+            State::Leeching => {}
+            State::Checking | State::Seeding | State::Stopped => {
+                (self.piece_at, self.payload_at, self.stall_told_at) = (now, now, now);
+                return self.seeded(now, progress);
+            }
+        }
+        if progress.have_count > self.have_count {
+            (self.have_count, self.piece_at) = (progress.have_count, now);
+        }
+        if progress.downloaded_len > self.downloaded_len {
+            (self.downloaded_len, self.payload_at) = (progress.downloaded_len, now);
+            self.stall_told_at = now;
+        }
+        let timeout = self.goals.stop_timeout?;
+        (now.since(self.piece_at) >= timeout).then_some(Verdict::GaveUp)
+    }
+
+    /// A stall that is to be told now. To be asked after [`Watch::on_progress`].
+    pub fn stall(&mut self, now: Instant, progress: &Progress) -> Option<Stall> {
+        if progress.state != State::Leeching || now.since(self.stall_told_at) < STALL_INTERVAL {
+            return None;
+        }
+        self.stall_told_at = now;
+        Some(Stall { time: now.since(self.payload_at), reason: StallReason::of(progress) })
+    }
+
+    fn seeded(&self, now: Instant, progress: &Progress) -> Option<Verdict> {
+        let since = now.since(self.completed_at?);
+        let reached = match self.goals.then {
+            Then::Exit => true,
+            Then::Seed => false,
+            Then::SeedUntil { ratio, time } => {
+                ratio.is_some_and(|ratio| sent_ratio(progress) >= ratio)
+                    || time.is_some_and(|time| since >= time)
+            }
+        };
+        reached.then_some(Verdict::Reached)
+    }
+}
+
+/// How many times the torrent's size has been sent.
+#[expect(clippy::cast_precision_loss, reason = "a ratio is right to 15 digits")]
+fn sent_ratio(progress: &Progress) -> f64 {
+    progress.uploaded_len as f64 / progress.wanted_len.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Instant {
+        Instant::from_start(Duration::from_secs(secs))
+    }
+
+    fn figures(state: State) -> Progress {
+        Progress {
+            state,
+            done_len: 0,
+            wanted_len: 1000,
+            have_count: 0,
+            piece_count: 10,
+            downloaded_len: 0,
+            uploaded_len: 0,
+            wasted_len: 0,
+            down_rate: 0,
+            up_rate: 0,
+            peer_count: 0,
+            seed_count: 0,
+            unchoked_count: 0,
+            candidate_count: 0,
+        }
+    }
+
+    fn watch(then: Then, stop_timeout: Option<u64>) -> Watch {
+        let stop_timeout = stop_timeout.map(Duration::from_secs);
+        Watch::new(Goals { then, stop_timeout }, at(0))
+    }
+
+    #[test]
+    fn flags_mean_what_they_say() {
+        assert_eq!(Then::new(false, None, None), Then::Exit);
+        assert_eq!(Then::new(true, None, None), Then::Seed);
+        let until = Then::SeedUntil { ratio: Some(1.0), time: None };
+        assert_eq!(Then::new(true, Some(1.0), None), until);
+        assert_eq!(Then::new(false, Some(1.0), None), until);
+    }
+
+    #[test]
+    fn a_download_ends_when_complete_unless_told_to_seed() {
+        let done = figures(State::Seeding);
+        assert_eq!(watch(Then::Exit, None).on_complete(at(5), &done), Some(Verdict::Reached));
+        let mut seed = watch(Then::Seed, Some(1));
+        assert_eq!(seed.on_complete(at(5), &done), None);
+        assert_eq!(seed.on_progress(at(1_000_000), &done), None);
+    }
+
+    #[test]
+    fn the_first_of_ratio_and_time_ends_seeding() {
+        let then = Then::SeedUntil { ratio: Some(2.0), time: Some(Duration::from_secs(60)) };
+        let mut progress = figures(State::Seeding);
+        let mut by_time = watch(then, None);
+        assert_eq!(by_time.on_progress(at(100), &progress), None, "not complete yet");
+        assert_eq!(by_time.on_complete(at(100), &progress), None);
+        assert_eq!(by_time.on_progress(at(159), &progress), None);
+        assert_eq!(by_time.on_progress(at(160), &progress), Some(Verdict::Reached));
+        let mut by_ratio = watch(then, None);
+        assert_eq!(by_ratio.on_complete(at(100), &progress), None);
+        progress.uploaded_len = 1999;
+        assert_eq!(by_ratio.on_progress(at(101), &progress), None);
+        progress.uploaded_len = 2000;
+        assert_eq!(by_ratio.on_progress(at(102), &progress), Some(Verdict::Reached));
+    }
+
+    #[test]
+    fn giving_up_counts_from_the_last_piece_and_not_while_checking() {
+        let mut watch = watch(Then::Exit, Some(30));
+        assert_eq!(watch.on_progress(at(100), &figures(State::Checking)), None);
+        let mut progress = figures(State::Leeching);
+        assert_eq!(watch.on_progress(at(129), &progress), None);
+        progress.have_count = 1;
+        assert_eq!(watch.on_progress(at(129), &progress), None);
+        progress.downloaded_len = 7; // Bytes alone are no piece.
+        assert_eq!(watch.on_progress(at(158), &progress), None);
+        assert_eq!(watch.on_progress(at(159), &progress), Some(Verdict::GaveUp));
+    }
+
+    #[test]
+    fn a_stall_is_told_every_ten_seconds_until_payload_comes() {
+        let mut watch = watch(Then::Exit, None);
+        let mut progress = figures(State::Leeching);
+        let mut told = Vec::new();
+        for secs in 1..=35 {
+            if secs == 25 {
+                progress.downloaded_len = 1;
+            }
+            watch.on_progress(at(secs), &progress);
+            told.extend(watch.stall(at(secs), &progress).map(|stall| (secs, stall.time.as_secs())));
+        }
+        assert_eq!(told, [(10, 10), (20, 20), (35, 10)]);
+    }
+
+    #[test]
+    fn the_reason_is_read_from_the_figures() {
+        let mut progress = figures(State::Leeching);
+        let mut reasons = vec![StallReason::of(&progress)];
+        progress.peer_count = 2;
+        reasons.push(StallReason::of(&progress));
+        progress.unchoked_count = 1;
+        reasons.push(StallReason::of(&progress));
+        progress.seed_count = 1;
+        reasons.push(StallReason::of(&progress));
+        let want = ["no_peers", "all_choked", "no_wanted_pieces", "peers_slow"];
+        assert_eq!(reasons.into_iter().map(StallReason::name).collect::<Vec<_>>(), want);
+    }
+}

@@ -1,0 +1,207 @@
+//! What people see while a transfer runs: bars on a terminal, elsewhere a plain line now and then.
+
+use std::env;
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use peerless_core::text::escaped;
+use peerless_core::{Instant, Progress, State};
+
+use crate::format;
+use crate::json::state_name;
+use crate::out;
+
+/// How often a torrent gets a line where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A torrent's bar.
+const TRANSFER_TEMPLATE: &str = "{prefix:24!} [{bar:20}] {wide_msg}";
+
+/// Where people look.
+#[derive(Debug)]
+pub struct Screen {
+    kind: Kind,
+    torrents: Vec<Shown>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Silent,
+    Plain,
+    Bars(MultiProgress),
+}
+
+#[derive(Debug)]
+struct Shown {
+    name: String,
+    bar: Option<ProgressBar>,
+    line_at: Instant,
+}
+
+impl Screen {
+    /// Bars if stderr is a terminal that can move its cursor, else lines; nothing if `quiet`.
+    #[must_use]
+    pub fn new(quiet: bool) -> Self {
+        let kind = if quiet {
+            Kind::Silent
+        } else if has_cursor() {
+            Kind::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()))
+        } else {
+            Kind::Plain
+        };
+        Self { kind, torrents: Vec::new() }
+    }
+
+    /// Shows a further torrent, under the number that the others follow on.
+    pub fn add(&mut self, name: &str, total_len: u64) {
+        let name = escaped(name).to_string();
+        let bar = match &self.kind {
+            Kind::Silent | Kind::Plain => None,
+            Kind::Bars(bars) => {
+                let bar = bars.add(ProgressBar::new(total_len));
+                bar.set_style(template(TRANSFER_TEMPLATE));
+                bar.set_prefix(name.clone());
+                Some(bar)
+            }
+        };
+        self.torrents.push(Shown { name, bar, line_at: Instant::START });
+    }
+
+    /// Shows a torrent's figures.
+    pub fn update(&mut self, number: usize, now: Instant, progress: &Progress) {
+        let Some(shown) = self.torrents.get_mut(number) else { return };
+        if let Some(bar) = &shown.bar {
+            bar.set_position(progress.done_len.min(progress.wanted_len));
+            bar.set_message(figures(progress));
+        } else if matches!(self.kind, Kind::Plain) && now.since(shown.line_at) >= LINE_INTERVAL {
+            shown.line_at = now;
+            out::tell(&format!("{}: {}", shown.name, figures(progress)));
+        }
+    }
+
+    /// Takes the torrent's bar away.
+    pub fn finish(&mut self, number: usize) {
+        if let Some(bar) = self.torrents.get_mut(number).and_then(|shown| shown.bar.take()) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says something. The caller has escaped what is foreign in it.
+    pub fn note(&self, line: &str) {
+        match &self.kind {
+            Kind::Silent => {}
+            Kind::Plain => out::tell(line),
+            Kind::Bars(bars) => bars.suspend(|| out::tell(line)),
+        }
+    }
+
+    /// Says what may never be missed, quiet or not.
+    pub fn error(&self, line: &str) {
+        match &self.kind {
+            Kind::Silent | Kind::Plain => out::tell(line),
+            Kind::Bars(bars) => bars.suspend(|| out::tell(line)),
+        }
+    }
+}
+
+/// One piece of work without a session, such as hashing: a bar on a terminal, elsewhere silent.
+#[derive(Debug)]
+pub struct Task(Option<ProgressBar>);
+
+impl Task {
+    /// Work of so many steps.
+    #[must_use]
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let bar = has_cursor().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            bar.set_style(template("{prefix} [{bar:40}] {percent} %"));
+            bar.set_prefix(what);
+            bar
+        });
+        Self(bar)
+    }
+
+    /// So many steps are done.
+    pub fn update(&mut self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Whether stderr is a terminal that can move its cursor.
+fn has_cursor() -> bool {
+    stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// No colours: there is nothing for `NO_COLOR` to turn off.
+fn template(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// A torrent's figures in words.
+#[must_use]
+pub fn figures(progress: &Progress) -> String {
+    let percent = format::percent(progress.done_len, progress.wanted_len);
+    let peers = format::count(progress.peer_count, "peer");
+    let up = format::rate(progress.up_rate);
+    match progress.state {
+        State::Checking | State::Stopped => format!("{} {percent:.1} %", state_name(progress.state)),
+        State::Seeding => {
+            let sent = format::size(progress.uploaded_len);
+            format!("seeding, up {up}, {sent} sent, {peers}")
+        }
+        State::Leeching => {
+            let rest = progress.wanted_len.saturating_sub(progress.done_len);
+            let eta = format::eta(rest, progress.down_rate).map_or_else(|| "-".to_owned(), format::duration);
+            let (size, down) = (format::size(progress.wanted_len), format::rate(progress.down_rate));
+            format!("{percent:.1} % of {size}, down {down}, up {up}, {peers}, ETA {eta}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(state: State) -> Progress {
+        Progress {
+            state,
+            done_len: 150 << 20,
+            wanted_len: 300 << 20,
+            have_count: 1,
+            piece_count: 2,
+            downloaded_len: 0,
+            uploaded_len: 1 << 20,
+            wasted_len: 0,
+            down_rate: 10 << 20,
+            up_rate: 512,
+            peer_count: 1,
+            seed_count: 1,
+            unchoked_count: 1,
+            candidate_count: 1,
+        }
+    }
+
+    #[test]
+    fn figures_say_what_matters_in_each_state() {
+        let leeching = figures(&progress(State::Leeching));
+        assert_eq!(leeching, "50.0 % of 300.0 MiB, down 10.0 MiB/s, up 512 B/s, 1 peer, ETA 15s");
+        assert_eq!(figures(&progress(State::Seeding)), "seeding, up 512 B/s, 1.0 MiB sent, 1 peer");
+        assert_eq!(figures(&progress(State::Checking)), "checking 50.0 %");
+    }
+
+    #[test]
+    fn the_bars_template_is_valid() {
+        assert!(ProgressStyle::with_template(TRANSFER_TEMPLATE).is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! The tracker over real sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+struct Tracker {
+    child: Child,
+    addr: String,
+}
+
+impl Tracker {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_peerless"))
+            .args(["tracker", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let addr = url.trim_end().strip_prefix("http://").unwrap().strip_suffix("/announce").unwrap();
+        let addr = addr.to_owned();
+        Self { child, addr }
+    }
+
+    fn send(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, target: &str) -> String {
+        let answer = self.send(&format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\n"));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn announce(&self, port: u16, left: u32) -> String {
+        let hash = "%AB".repeat(20);
+        let peer_id = format!("-XX0000-{port:012}");
+        self.get(&format!(
+            "/announce?info_hash={hash}&peer_id={peer_id}&port={port}&uploaded=0&downloaded=0&left={left}&event=started&compact=1"
+        ))
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn peers_find_one_another_and_are_counted() {
+    let tracker = Tracker::start();
+    assert!(tracker.announce(7001, 0).starts_with("HTTP/1.1 200 OK\r\n"));
+    let answer = tracker.announce(7002, 5);
+    assert!(answer.contains("5:peers6:\u{7f}\0\0\u{1}\u{1b}Y"), "{answer:?}");
+    let scrape = tracker.get(&format!("/scrape?info_hash={}", "%AB".repeat(20)));
+    assert!(scrape.contains("8:completei1e") && scrape.contains("10:incompletei1e"), "{scrape:?}");
+}
+
+#[test]
+fn garbage_is_answered_and_does_not_end_it() {
+    let tracker = Tracker::start();
+    assert!(tracker.get("/").starts_with("HTTP/1.1 404 "));
+    assert!(tracker.get("/announce").contains("failure reason"));
+    assert!(tracker.send("\x13BitTorrent protocol\r\n\r\n").starts_with(b"HTTP/1.1 400 "));
+    assert!(tracker.send("POST /announce HTTP/1.1\r\n\r\n").starts_with(b"HTTP/1.1 405 "));
+    assert!(tracker.announce(7001, 0).contains("8:interval"));
+}
+
+#[test]
+fn an_address_that_is_taken_is_code_6() {
+    let tracker = Tracker::start();
+    crate::common::Folder::new().run(&["tracker", "--listen", &tracker.addr]).failed(6, &tracker.addr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_success() {
+    let mut tracker = Tracker::start();
+    let id = tracker.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(tracker.child.wait().unwrap().code(), Some(0));
+}

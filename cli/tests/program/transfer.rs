@@ -1,0 +1,252 @@
+//! download, seed, replay and demo over real sockets on loopback.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::{Folder, Run};
+
+/// A run in the background, with `--json` on stdout.
+struct Background {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Background {
+    fn start(folder: &Folder, args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_peerless"))
+            .current_dir(folder.path())
+            .args(args)
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next line of this type.
+    fn line(&mut self, kind: &str) -> Value {
+        let parsed = self.lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        parsed.into_iter().find(|line| line["type"] == kind).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    fn end(mut self) -> Run {
+        let stdout = self.lines.by_ref().map(|line| line.unwrap() + "\n").collect();
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        Run { code: self.child.wait().unwrap().code(), stdout, stderr }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder with a torrent of a few files in `data`, 1 MiB in all, and one of a single small file.
+fn sample() -> Folder {
+    let folder = Folder::new();
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    folder.write("data/many/large", &bytes);
+    folder.write("data/many/sub/small", b"small");
+    folder.write("data/many/sub/empty", b"");
+    folder.write("data/one", b"one");
+    for (path, torrent) in [("data/many", "many.torrent"), ("data/one", "one.torrent")] {
+        folder.run(&["create", path, "-o", torrent, "--piece-length", "32K"]).done();
+    }
+    folder
+}
+
+/// A seed of both torrents, and its address.
+fn seed(folder: &Folder, runtime: &str) -> (Background, String) {
+    let args = ["seed", "many.torrent", "one.torrent", "--data", "data", "-p", "0", "-r", runtime];
+    let mut seed = Background::start(folder, &args);
+    let port = seed.line("start")["port"].as_u64().unwrap();
+    (seed, format!("127.0.0.1:{port}"))
+}
+
+fn has_all(folder: &Folder, output: &str) -> bool {
+    ["many/large", "many/sub/small", "many/sub/empty", "one"]
+        .iter()
+        .all(|path| folder.read(&format!("data/{path}")) == folder.read(&format!("{output}/{path}")))
+}
+
+#[test]
+fn several_torrents_come_from_one_seed_under_each_pair_of_runtimes() {
+    let folder = sample();
+    for seeding in ["mio", "smol"] {
+        let (seed, addr) = seed(&folder, seeding);
+        for leeching in ["mio", "smol"] {
+            let output = format!("{seeding}-{leeching}");
+            let args =
+                ["many.torrent", "one.torrent", "-o", &output, "--peer", &addr, "-p", "0", "-r", leeching];
+            let run = folder.run(&args);
+            assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+            assert!(run.stderr.contains("many: complete: 976.5 KiB in "), "{run:?}");
+            assert!(has_all(&folder, &output));
+            // Again: all is there, so it needs no peer and ends at once.
+            let again = folder.run(&[
+                "download",
+                "many.torrent",
+                "one.torrent",
+                "-o",
+                &output,
+                "-p",
+                "0",
+                "-r",
+                leeching,
+            ]);
+            assert_eq!(again.code, Some(0), "{again:?}");
+            assert!(again.stderr.contains("all there already"), "{again:?}");
+        }
+        seed.signal("-TERM");
+        let run = seed.end();
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    }
+}
+
+#[test]
+fn json_tells_the_whole_story() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["download", "many.torrent", "-o", "out", "--peer", &addr, "-p", "0", "--json"];
+    let run = folder.run(&args);
+    run.done();
+    let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["v"] == 1 && line["t"].is_number()), "{lines:?}");
+    let of = |kind| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    let (start, added) = (of("start"), of("added"));
+    assert_eq!(
+        (&start[0]["runtime"], &start[0]["version"]),
+        (&"mio".into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    assert_eq!((&added[0]["name"], &added[0]["size"]), (&"many".into(), &1_000_005.into()));
+    assert_eq!((&added[0]["files"], &added[0]["pieces"]), (&3.into(), &31.into()));
+    let mut files: Vec<_> =
+        of("file").iter().map(|line| (line["index"].as_u64(), line["path"].clone())).collect();
+    files.sort_by_key(|file| file.0);
+    assert!(files.contains(&(Some(1), "many/large".into())), "{files:?}");
+    assert_eq!((&of("complete")[0]["bytes"], &of("complete")[0]["wasted"]), (&1_000_005.into(), &0.into()));
+    assert_eq!(lines.last().unwrap()["type"], "end");
+    assert_eq!(lines.last().unwrap()["code"], 0);
+}
+
+#[test]
+fn a_signal_ends_an_unfinished_download_with_code_7_and_it_goes_on() {
+    let folder = sample();
+    for signal in ["-INT", "-TERM"] {
+        let mut download = Background::start(&folder, &["many.torrent", "-o", "out", "-p", "0"]);
+        download.line("added");
+        let began_at = Instant::now();
+        download.signal(signal);
+        let run = download.end();
+        run.failed(7, "many: interrupted");
+        assert!(began_at.elapsed() < Duration::from_secs(5));
+        assert!(run.stdout.contains("\"type\":\"end\",\"code\":7"), "{run:?}");
+    }
+    let (_seed, addr) = seed(&folder, "smol");
+    assert_eq!(folder.run(&["many.torrent", "-o", "out", "-p", "0", "--peer", &addr, "-q"]).done(), "");
+    assert_eq!(folder.read("out/many/large"), folder.read("data/many/large"));
+}
+
+#[test]
+fn nobody_to_download_from_gives_up_with_code_5() {
+    let folder = sample();
+    let args = ["many.torrent", "-o", "out", "-p", "0", "--peer", "127.0.0.1:1", "--stop-timeout", "1", "-q"];
+    folder.run(&args).failed(5, "many: gave up");
+}
+
+#[test]
+fn one_failure_does_not_hold_up_the_others_but_decides_the_code() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["gone.torrent", "one.torrent", "-o", "out", "--peer", &addr, "-p", "0", "-q"];
+    folder.run(&args).failed(3, "gone.torrent");
+    assert_eq!(folder.read("out/one"), b"one");
+}
+
+#[test]
+fn a_second_process_on_the_same_download_is_refused() {
+    let folder = sample();
+    let mut first = Background::start(&folder, &["many.torrent", "-o", "out", "-p", "0"]);
+    // The first figures come after the lock is taken.
+    first.line("progress");
+    folder.run(&["many.torrent", "-o", "out", "-p", "0", "-q"]).failed(11, "out");
+    first.signal("-INT");
+    assert_eq!(first.end().code, Some(7));
+}
+
+#[test]
+fn what_is_in_the_way_is_told_with_its_code() {
+    let folder = sample();
+    folder.write("file", b"");
+    folder.run(&["many.torrent", "-o", "file/out", "-p", "0", "-q"]).failed(10, "file/out");
+    folder.run(&["seed", "many.torrent", "--data", "nowhere", "-p", "0", "-q"]).failed(3, "nowhere");
+    folder.write("other/many/large", b"something else");
+    folder.run(&["seed", "many.torrent", "--data", "other", "-p", "0", "-q"]).failed(8, "many");
+    let socket = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = socket.local_addr().unwrap().port().to_string();
+    folder.run(&["many.torrent", "-o", "out", "-p", &port, "-q"]).failed(6, &port);
+}
+
+#[test]
+fn seeding_on_ends_with_its_time() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["one.torrent", "-o", "out", "--peer", &addr, "-p", "0", "-q", "--seed-time", "1500ms"];
+    let began_at = Instant::now();
+    folder.run(&args).done();
+    assert!(began_at.elapsed() >= Duration::from_millis(1500));
+}
+
+#[test]
+fn a_recording_replays_and_tells_when_it_is_another() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    for runtime in ["mio", "smol"] {
+        let args = [
+            "many.torrent",
+            "-o",
+            runtime,
+            "--peer",
+            &addr,
+            "-p",
+            "0",
+            "-q",
+            "-r",
+            runtime,
+            "--record",
+            "rec",
+        ];
+        folder.run(&args).done();
+        assert!(folder.run(&["replay", "rec"]).done().starts_with("rec: the same again: "));
+    }
+    folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
+    folder.run(&["replay", "gone"]).failed(3, "gone");
+}
+
+#[test]
+fn the_demo_does_its_job_and_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_peerless"))
+        .args(["demo", "--size", "2M"])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let run = Run::of(output);
+    let text = run.done();
+    assert_eq!(text.matches("the same byte for byte").count(), 2, "{text}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,82 @@
+//! What is said about the program itself, and what is refused.
+
+use crate::common::Folder;
+
+#[test]
+fn wrong_usage_is_code_2_in_one_line() {
+    let folder = Folder::new();
+    for args in [
+        &["--nonsense"][..],
+        &["download"],
+        &["x.torrent", "--files", "1"],
+        &["seed", "x", "--data", ".", "--proxy", "socks5://h:1"],
+        &["x", "--transport", "utp"],
+        &["x", "--encryption", "require"],
+        &["x", "--port", "65536"],
+        &["x", "--tracker", "udp://t:1"],
+        &["verify", "x"],
+        &["create"],
+        &["tracker", "--listen", "nonsense"],
+        &["completions", "tcsh"],
+        &["x", "\u{1b}[2J", "--nonsense"],
+    ] {
+        let run = folder.run(args);
+        run.failed(2, "usage: ");
+        assert!(!run.stderr.contains('\u{1b}'), "{run:?}");
+    }
+    let run = folder.run(&[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    assert!(run.stderr.contains("Usage: peerless"), "{run:?}");
+}
+
+#[test]
+fn help_version_completions_and_the_manual_go_to_stdout() {
+    let folder = Folder::new();
+    for (args, part) in [
+        (&["--help"][..], "--stop-timeout"),
+        (&["-h"], "download"),
+        (&["seed", "--help"], "--data"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["completions", "bash"], "complete -F _peerless"),
+        (&["completions", "zsh"], "#compdef peerless"),
+        (&["completions", "fish"], "complete -c peerless"),
+        (&["man"], "EXIT STATUS"),
+    ] {
+        let run = folder.run(args);
+        assert!(run.done().contains(part), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_code_3_and_what_is_no_torrent_code_4() {
+    let folder = Folder::new();
+    folder.write("bad.torrent", b"d8:announce3:x\x1b[e");
+    folder.write("empty.torrent", b"");
+    for command in [&["info"][..], &["magnet"], &["download"], &[], &["seed"], &["verify"]] {
+        let tail = if command == ["verify"] { &["."][..] } else { &[] };
+        let run = |name| folder.run(&[command, &[name], tail].concat());
+        run("gone.torrent").failed(3, "gone.torrent");
+        run(".").failed(3, ".");
+        run("bad.torrent").failed(4, "bad.torrent");
+        run("empty.torrent").failed(4, "empty.torrent");
+        run("magnet:?dn=x").failed(4, "magnet:?dn=x");
+    }
+    folder.run(&["info", "http://127.0.0.1:1/x.torrent"]).failed(3, "http://127.0.0.1:1/x.torrent");
+}
+
+#[test]
+fn getting_data_by_a_magnet_link_is_not_built_yet() {
+    let folder = Folder::new();
+    let link = format!("magnet:?xt=urn:btih:{}", "ab".repeat(20));
+    folder.run(&[&link]).failed(1, "not built yet");
+    folder.run(&["download", &"ab".repeat(20)]).failed(1, "not built yet");
+    let run = folder.run(&["download", "--json", &link]);
+    run.failed(1, "not built yet");
+    let types: Vec<_> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| (line["type"].clone(), line["code"].clone()))
+        .collect();
+    assert_eq!(types, [("error".into(), 1.into()), ("end".into(), 1.into())]);
+}

@@ -1,0 +1,216 @@
+//! Watches what one leech asks for on the wire: no block may be asked of two peers at once before
+//! the endgame, that is while there is a block that nobody was asked for.
+//!
+//! Two exceptions are part of the design: a block that was not answered for so long that its peer
+//! may count as snubbed, and a block of a piece that has failed its hash before, which is taken
+//! from one peer and given to another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use peerless_core::piece::Geometry;
+use peerless_core::{Instant, PeerKey};
+
+use crate::speak::{self, Ear, Heard};
+
+/// A peer that owes a block for this long may be snubbed.
+const PATIENCE: Duration = Duration::from_secs(19);
+
+/// What a leech has asked for and got.
+#[derive(Debug)]
+pub struct Watch {
+    geometry: Geometry,
+    blocks: Vec<Asked>,
+    per_piece: u32,
+    /// Blocks that nobody was asked for and that did not come, without those of failed pieces.
+    free_count: usize,
+    endgame: bool,
+    failed: BTreeSet<u32>,
+    talks: BTreeMap<PeerKey, Talk>,
+    again: Vec<(PeerKey, [u32; 3])>,
+    /// Requests seen.
+    pub request_count: usize,
+    /// Requests that must not be, in words.
+    pub doubles: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Asked {
+    of: Vec<(PeerKey, Instant)>,
+    came: bool,
+}
+
+impl Asked {
+    const fn is_free(&self) -> bool {
+        self.of.is_empty() && !self.came
+    }
+}
+
+#[derive(Debug)]
+struct Talk {
+    said: Ear,
+    /// Requests and cancels that were seen and have not left.
+    queued_count: usize,
+    heard: Ear,
+    choked: bool,
+}
+
+impl Watch {
+    /// Watches a leech that has nothing yet.
+    #[must_use]
+    pub fn new(geometry: Geometry) -> Self {
+        let per_piece = geometry.piece(0).map_or(1, |piece| geometry.block_count(piece));
+        let count = geometry.pieces().map(|piece| geometry.block_count(piece) as usize).sum();
+        Self {
+            geometry,
+            blocks: vec![Asked::default(); geometry.piece_count() as usize * per_piece as usize],
+            per_piece,
+            free_count: count,
+            endgame: false,
+            failed: BTreeSet::new(),
+            talks: BTreeMap::new(),
+            again: Vec::new(),
+            request_count: 0,
+            doubles: Vec::new(),
+        }
+    }
+
+    /// The leech wants to send all these bytes to the peer; some may have been here before.
+    ///
+    /// What counts is when a request was decided, not when the line had room for it. Blocks may
+    /// vanish from a queue again, requests and cancels do not, so those are what is counted.
+    pub fn queued<'a>(&mut self, now: Instant, peer: PeerKey, bytes: impl Iterator<Item = &'a [u8]>) {
+        let talk = self.talk(peer);
+        let (mut ear, mut all) = (talk.said.clone(), Vec::new());
+        bytes.for_each(|run| ear.hear(run, |one| all.extend(asking(one))));
+        let known = std::mem::replace(&mut talk.queued_count, all.len());
+        for (id, numbers) in all.into_iter().skip(known) {
+            let index = self.index(numbers);
+            if id == speak::CANCEL {
+                self.release(peer, numbers);
+            } else if self.blocks[index].is_free() {
+                self.on_request(now, peer, numbers);
+            } else {
+                self.again.push((peer, numbers));
+            }
+        }
+    }
+
+    /// Everyone's queue has been seen: judges what was asked a second time. What several peers are
+    /// asked at one moment has no order, so what was asked a first time counts before.
+    pub fn judge(&mut self, now: Instant) {
+        for (peer, numbers) in std::mem::take(&mut self.again) {
+            self.on_request(now, peer, numbers);
+        }
+    }
+
+    /// The leech has sent these bytes.
+    pub fn sent(&mut self, peer: PeerKey, bytes: &[u8]) {
+        let talk = self.talk(peer);
+        let mut count = 0;
+        talk.said.hear(bytes, |one| count += usize::from(asking(one).is_some()));
+        talk.queued_count -= count;
+    }
+
+    /// The leech is about to get the first of these bytes, up to the end of a message: how many.
+    pub fn heard(&mut self, peer: PeerKey, bytes: &[u8]) -> usize {
+        let (used, one) = self.talk(peer).heard.hear_one(bytes);
+        match one {
+            Some(Heard::Message { id: Some(speak::CHOKE), .. }) => {
+                self.talk(peer).choked = true;
+                self.release_all(peer);
+            }
+            Some(Heard::Message { id: Some(speak::UNCHOKE), .. }) => self.talk(peer).choked = false,
+            Some(Heard::Message { id: Some(speak::PIECE), numbers, .. }) => self.on_piece(peer, numbers),
+            Some(Heard::Message { .. } | Heard::Handshake { .. }) | None => {}
+        }
+        used
+    }
+
+    /// A connection of the leech is gone.
+    pub fn gone(&mut self, peer: PeerKey) {
+        self.release_all(peer);
+        self.talks.remove(&peer);
+    }
+
+    /// A piece that had come was bad: it is fetched anew by its own rules, and counts no more.
+    pub fn failed(&mut self, piece: u32) {
+        self.failed.insert(piece);
+    }
+
+    fn on_request(&mut self, now: Instant, peer: PeerKey, numbers: [u32; 3]) {
+        self.request_count += 1;
+        if self.talk(peer).choked {
+            self.doubles.push(format!("{now:?}: {numbers:?} of {peer:?}, which chokes"));
+            return;
+        }
+        let (index, piece) = (self.index(numbers), numbers[0]);
+        self.endgame |= self.free_count == 0;
+        let asked = &self.blocks[index];
+        let waits = asked.of.iter().find(|(_, at)| now.since(*at) < PATIENCE);
+        let may = self.endgame || self.failed.contains(&piece) || (waits.is_none() && !asked.came);
+        if !may {
+            let why = if asked.came { "came".to_owned() } else { format!("is waited for from {waits:?}") };
+            let free = self.blocks.iter().position(|asked| asked.is_free());
+            let free = free.map(|index| (index / self.per_piece as usize, index % self.per_piece as usize));
+            self.doubles.push(format!(
+                "{now:?}: {numbers:?} of {peer:?} while it {why} and {} blocks are free, as (piece, block) {free:?}",
+                self.free_count,
+            ));
+        }
+        let asked = &mut self.blocks[index];
+        self.free_count -= usize::from(asked.is_free() && !self.failed.contains(&piece));
+        asked.of.push((peer, now));
+    }
+
+    fn on_piece(&mut self, peer: PeerKey, numbers: [u32; 3]) {
+        let index = self.index(numbers);
+        let Some(asked) = self.blocks.get_mut(index) else {
+            return;
+        };
+        let before = asked.of.len();
+        asked.of.retain(|(other, _)| *other != peer);
+        asked.came |= asked.of.len() < before;
+    }
+
+    fn release(&mut self, peer: PeerKey, numbers: [u32; 3]) {
+        let index = self.index(numbers);
+        self.release_at(peer, index);
+    }
+
+    fn release_all(&mut self, peer: PeerKey) {
+        (0..self.blocks.len()).for_each(|index| self.release_at(peer, index));
+    }
+
+    fn release_at(&mut self, peer: PeerKey, index: usize) {
+        let Some(asked) = self.blocks.get_mut(index) else {
+            return;
+        };
+        let before = asked.of.len();
+        asked.of.retain(|(other, _)| *other != peer);
+        let piece = u32::try_from(index).map_or(0, |index| index / self.per_piece);
+        let freed = before > 0 && asked.is_free();
+        self.free_count += usize::from(freed && !self.failed.contains(&piece));
+    }
+
+    fn index(&self, [piece, begin, _]: [u32; 3]) -> usize {
+        (u64::from(piece) * u64::from(self.per_piece) + u64::from(begin / (16 * 1024)))
+            .try_into()
+            .unwrap_or(usize::MAX)
+    }
+
+    fn talk(&mut self, peer: PeerKey) -> &mut Talk {
+        let fresh = || Talk { said: Ear::default(), queued_count: 0, heard: Ear::default(), choked: true };
+        self.talks.entry(peer).or_insert_with(fresh)
+    }
+}
+
+/// A request or a cancel.
+fn asking(heard: Heard) -> Option<(u8, [u32; 3])> {
+    match heard {
+        Heard::Message { id: Some(id @ (speak::REQUEST | speak::CANCEL)), numbers, .. } => {
+            Some((id, numbers))
+        }
+        Heard::Message { .. } | Heard::Handshake { .. } => None,
+    }
+}
