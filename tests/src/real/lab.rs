@@ -92,8 +92,8 @@ impl Lab {
     pub fn host(&self, name: &str) -> Host {
         let number = self.hosts.get() + 1;
         self.hosts.set(number);
-        let host =
-            Host { name: format!("{name}{number}"), address: address(number), dir: self.dir.join(name) };
+        let name = format!("{name}{number}");
+        let host = Host { dir: self.dir.join(&name), name, address: address(number) };
         fs::create_dir_all(&host.dir).expect("a folder for the host");
         let Host { name, address, .. } = &host;
         self.shell(&format!(

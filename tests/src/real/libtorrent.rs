@@ -9,8 +9,16 @@ use super::{Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, check_output, 
 /// What a leech prints once all its torrents are complete.
 pub(super) const DONE: &str = r#""event": "done""#;
 
+/// Seeds data that is put into the host's folder, with at most `up_limit` bytes per second.
+pub fn slow_seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: u32) -> Program {
+    for payload in payloads {
+        payload.link_into(&host.dir);
+    }
+    seed(lab, host, payloads, Some(up_limit))
+}
+
 /// Seeds data that is in place, with at most `up_limit` bytes per second.
-pub fn seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: Option<u32>) -> Program {
+pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: Option<u32>) -> Program {
     let mut command = peer(lab, host, "seed");
     if let Some(limit) = up_limit {
         command.arg("--up-limit").arg(limit.to_string());

@@ -29,8 +29,7 @@ under_both_runtimes! {
 /// A download from a fresh seed, so that what the seed sent is what this run fetched.
 fn download(lab: &Lab, host: &Host, runtime: Runtime, payload: &Payload) -> (Program, Program) {
     let seed_host = lab.host("seed");
-    payload.link_into(&seed_host.dir);
-    let seed = libtorrent::seed(lab, &seed_host, &[payload], Some(SEED_RATE));
+    let seed = libtorrent::slow_seed(lab, &seed_host, &[payload], SEED_RATE);
     let download = Peerless::download(lab, host, runtime, &[payload]);
     (download.arg("--no-trackers").peer(seed_host.address).spawn(lab), seed)
 }

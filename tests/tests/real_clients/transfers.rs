@@ -46,7 +46,7 @@ fn swarm_of_mixed_kinds(runtime: Runtime) {
     let payloads = payloads.by_libtorrent();
     let lab = Lab::new(&format!("swarm-{}", runtime.name()));
     let _tracker = opentracker::start(&lab, &payloads);
-    let _seed = libtorrent::seed(&lab, &lab.host("seed"), &payloads, Some(SWARM_SEED_RATE));
+    let _seed = libtorrent::slow_seed(&lab, &lab.host("seed"), &payloads, SWARM_SEED_RATE);
     opentracker::await_peers(&lab, &payloads, 1, 0);
     let our_host = lab.host("ours");
     let mut ours = Client::Peerless(runtime).leech_and_seed(&lab, &our_host, &payloads);
