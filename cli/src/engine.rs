@@ -99,6 +99,10 @@ fn add(
             PeerName::Host(host, port) => hosts.push((host.clone(), *port)),
         }
     }
+    if tiers.is_empty() && peers.is_empty() && hosts.is_empty() {
+        let name = summary.shown_name();
+        transfer.note(&format!("{name}: no tracker and no peer is given: waiting for peers to come"));
+    }
     let add = AddTorrent {
         metainfo,
         root: plan.root.clone(),
