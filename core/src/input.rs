@@ -45,10 +45,8 @@ pub enum CloseCause {
 impl From<ErrorKind> for CloseCause {
     /// What an error of a socket means here: whether anyone is there, or something else went wrong.
     fn from(kind: ErrorKind) -> Self {
-        let refused = matches!(
-            kind,
-            ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::TimedOut
-        );
+        let refused =
+            matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::TimedOut);
         if refused { Self::Refused } else { Self::Failed }
     }
 }
