@@ -23,7 +23,7 @@ pub struct Config {
     pub requests_max: usize,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
-    /// How often a torrent's progress is told as an event; `None`: never.
+    /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
     pub progress_interval: Option<Duration>,
     /// Whether to record the session's inputs as [`Job::Record`](crate::Job::Record).
     pub record: bool,

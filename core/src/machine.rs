@@ -26,6 +26,9 @@ const STOP_ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(900);
 /// How long a shutdown waits for the disk: within the five seconds that a user is promised.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// The least time between two progress events: with none, time would stand still.
+const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
 /// All state of a session.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -48,6 +51,8 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(config: Config, seed: u64, now: Instant) -> Self {
+        let progress_interval = config.progress_interval.map(|time| time.max(PROGRESS_INTERVAL_MIN));
+        let config = Config { progress_interval, ..config };
         Self {
             cx: Cx::new(config, seed, now),
             peers: Slab::default(),

@@ -215,6 +215,7 @@ impl World {
                 requests: Vec::new(),
             });
         }
+        self.drain();
     }
 
     fn connected(&mut self, source: &mut Source<'_>) {

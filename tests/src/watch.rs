@@ -19,7 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(19);
 /// What a leech has asked for and got.
 #[derive(Debug)]
 pub struct Watch {
-    geometry: Geometry,
     blocks: Vec<Asked>,
     per_piece: u32,
     /// Blocks that nobody was asked for and that did not come, without those of failed pieces.
@@ -62,7 +61,6 @@ impl Watch {
         let per_piece = geometry.piece(0).map_or(1, |piece| geometry.block_count(piece));
         let count = geometry.pieces().map(|piece| geometry.block_count(piece) as usize).sum();
         Self {
-            geometry,
             blocks: vec![Asked::default(); geometry.piece_count() as usize * per_piece as usize],
             per_piece,
             free_count: count,

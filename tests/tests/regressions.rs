@@ -29,3 +29,28 @@ fn wire() {
 fn handshake() {
     replay("handshake", check::handshake);
 }
+
+#[test]
+fn metainfo() {
+    replay("metainfo", check::metainfo);
+}
+
+#[test]
+fn tracker() {
+    replay("tracker", check::tracker);
+}
+
+#[test]
+fn magnet() {
+    replay("magnet", check::magnet);
+}
+
+#[test]
+fn session() {
+    replay("session", check::session);
+}
+
+#[test]
+fn recording() {
+    replay("recording", check::recording);
+}

@@ -1,0 +1,166 @@
+//! Writes the seeds of the fuzz corpora into `fuzz/corpus`: small inputs that mean something.
+//!
+//! `cargo run -p peerless-tests --example fuzz_seeds` after a change to a target's input.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use peerless_core::magnet::Magnet;
+use peerless_core::rng::Rng;
+use peerless_tests::ops;
+use peerless_tests::sample::Sample;
+use peerless_tests::speak;
+
+/// What a seed of `session` brings about, as it stands in the outputs' text.
+const SIGHTS: &[&str] = &[
+    "Job(Store",
+    "Job(Read",
+    "Job(Check",
+    "Complete {",
+    "PieceFailed",
+    "PeerBanned",
+    "FileDone",
+    "Stopped",
+    "Duplicate",
+    "Ourselves",
+    "Redundant",
+    "Crowded",
+    "UnknownTorrent",
+    "ResolveFailed",
+    "SaveFailed",
+];
+
+/// A file's name and its bytes.
+type Seed = (String, Vec<u8>);
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let all: [(&str, Vec<Seed>); 7] = [
+        ("wire", wire()),
+        ("handshake", handshake()),
+        ("metainfo", metainfo()),
+        ("tracker", tracker()),
+        ("magnet", magnet()),
+        ("session", session()),
+        ("recording", recording()),
+    ];
+    for (target, seeds) in all {
+        fs::create_dir_all(corpus.join(target))?;
+        for (name, bytes) in seeds {
+            fs::write(corpus.join(target).join(name), bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A count of pieces, cuts, and messages: see `check::wire`.
+fn wire() -> Vec<Seed> {
+    let seed = |name: &str, cuts: [u8; 4], messages: &[(u8, &[u32], &[u8])]| {
+        let mut bytes = vec![0, 19];
+        bytes.extend_from_slice(&cuts);
+        messages.iter().for_each(|(id, numbers, tail)| speak::message(&mut bytes, *id, numbers, tail));
+        bytes.extend_from_slice(&[0; 4]);
+        (name.to_owned(), bytes)
+    };
+    vec![
+        seed("hello", [1, 3, 7, 0], &[(5, &[], &[0xFF, 0xFF, 0xF0]), (1, &[], &[]), (2, &[], &[])]),
+        seed("all", [4; 4], &[(0, &[], &[]), (3, &[], &[]), (4, &[7], &[]), (6, &[1, 0, 0x4000], &[])]),
+        seed("payload", [13, 200, 1, 0], &[(7, &[3, 0x4000], &[9; 100]), (8, &[3, 0x4000, 0x4000], &[])]),
+        seed("unknown", [0; 4], &[(20, &[], b"d1:md6:ut_pexi1eee"), (99, &[], &[1; 40])]),
+        seed("odd", [5; 4], &[(4, &[], &[1, 2]), (7, &[1], &[])]),
+    ]
+}
+
+fn handshake() -> Vec<Seed> {
+    let whole =
+        |cuts: [u8; 2]| [&cuts[..], &speak::handshake(&[1; 20], b"-XX0000-abcdefghijkl"), b"more"].concat();
+    let mut half = whole([7, 7]);
+    half.truncate(40);
+    vec![
+        ("whole".into(), whole([1, 40])),
+        ("half".into(), half),
+        ("http".into(), b"\x03\x01GET /announce HTTP/1.1\r\n\r\n".to_vec()),
+    ]
+}
+
+fn metainfo() -> Vec<Seed> {
+    let files: &[(&[&str], usize)] = &[(&["a", "b"], 100), (&["a", "empty"], 0), (&["c"], 3000)];
+    let tiers: &[&[&str]] = &[&["http://a/announce", "udp://b:1/"], &["https://c/announce?key=1"]];
+    let odd: &[(&[&str], usize)] = &[(&["..", "CON", "x/y"], 10), (&["", "a."], 20)];
+    let raw = |sample: Sample| sample.metainfo.raw().to_vec();
+    let padding = b"d4:infod5:filesld6:lengthi10e4:pathl1:aeed4:attr1:p6:lengthi6e4:pathl4:.pad1:6eed4:attr1:x\
+        6:lengthi16e4:pathl1:beee4:name1:n12:piece lengthi16e6:pieces40:0123456789012345678901234567890123456789\
+        7:privatei1eee";
+    vec![
+        ("one_file".into(), raw(Sample::new(1, 5000, 1024))),
+        ("folder".into(), raw(Sample::with_files(2, files, 1024))),
+        ("odd_names".into(), raw(Sample::with_files(3, odd, 16))),
+        ("tiers".into(), raw(Sample::with_trackers(4, 20, 16, tiers))),
+        ("padding".into(), padding.to_vec()),
+    ]
+}
+
+fn tracker() -> Vec<Seed> {
+    let seed = |name: &str, text: &[u8]| (name.to_owned(), text.to_vec());
+    vec![
+        seed("compact", b"d8:completei5e10:incompletei7e8:intervali1800e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"),
+        seed("list", b"d8:intervali0e12:min intervali9e5:peersld2:ip8:10.0.0.17:peer id0:4:porti6881eeee"),
+        seed("six", b"d8:intervali60e6:peers618:\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe110:tracker id3:abce"),
+        seed("failure", b"d14:failure reason12:unregisterede"),
+        seed("warning", b"d5:peers0:15:warning message4:slowe"),
+        seed(
+            "announce",
+            b"/announce?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab&peer_id=-XX0000-abcdefghijkl&port=6881\
+              &uploaded=0&downloaded=0&left=9&compact=1&event=started&numwant=50",
+        ),
+        seed("scrape", b"/scrape?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab"),
+    ]
+}
+
+fn magnet() -> Vec<Seed> {
+    let tiers: &[&[&str]] = &[&["http://a/announce"], &["udp://[::1]:6969/"]];
+    let whole = Magnet::of(&Sample::with_trackers(1, 20, 16, tiers).metainfo).to_string();
+    vec![
+        ("whole".into(), whole.into_bytes()),
+        (
+            "base32".into(),
+            b"magnet:?xt=urn:btih:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&dn=a+b%20c&x.pe=[::1]:1&x.pe=host:80&ws=http://w/"
+                .to_vec(),
+        ),
+        ("v2".into(), b"magnet:?xt=urn:btmh:1220aaaa".to_vec()),
+    ]
+}
+
+/// For each sight the shortest of many random inputs that brings it about.
+fn session() -> Vec<Seed> {
+    let (mut rng, mut found) = (Rng::new(1), vec![None::<Vec<u8>>; SIGHTS.len()]);
+    for _ in 0..20_000 {
+        let bytes = random(&mut rng);
+        let text = ops::run(&bytes, usize::MAX, false).outputs.concat();
+        for (sight, best) in SIGHTS.iter().zip(&mut found) {
+            if best.as_ref().is_none_or(|best| bytes.len() < best.len()) && text.contains(sight) {
+                *best = Some(bytes.clone());
+            }
+        }
+    }
+    let name =
+        |sight: &&str| sight.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    SIGHTS.iter().zip(found).filter_map(|(sight, bytes)| Some((name(sight), bytes?))).collect()
+}
+
+fn recording() -> Vec<Seed> {
+    let mut rng = Rng::new(2);
+    (0..6)
+        .map(|number| {
+            let bytes = random(&mut rng);
+            (format!("random{number}"), ops::run(&bytes, usize::MAX, true).recording)
+        })
+        .filter(|(_, bytes)| !bytes.is_empty())
+        .collect()
+}
+
+fn random(rng: &mut Rng) -> Vec<u8> {
+    let len = 100 + rng.below(900);
+    (0..len).map(|_| u8::try_from(rng.below(256)).expect("below 256")).collect()
+}
