@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bitfield::{Bitfield, BitfieldError};
+use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
@@ -253,16 +254,19 @@ impl Peer {
         self.queue.len() > UNSENT_LEN_MAX
     }
 
-    pub(crate) fn wants_read(&self) -> bool {
-        self.queue.len() <= UNSENT_LEN_READ_MAX
+    /// Whether to read what it says: not while it does not read what we send it, nor while it sends
+    /// blocks faster than they get to disk.
+    pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
+        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
+        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
-        let wanted_read = self.wants_read();
+        let wanted_read = self.wants_read(&cx.budget);
         let payload_len = self.queue.sent(len).payload_len;
         self.sent_at = cx.now;
-        if !wanted_read && self.wants_read() {
+        if !wanted_read && self.wants_read(&cx.budget) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
         if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {

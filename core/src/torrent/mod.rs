@@ -211,6 +211,9 @@ impl Torrent {
         let now = cx.now;
         let Some(peer) = peers.get_mut(key) else { return };
         let Some(open) = peer.open_mut() else { return };
+        if cx.budget.is_disk_busy() {
+            open.requests.excuse(now);
+        }
         if open.requests.snub_at().is_some_and(|at| at <= now) {
             open.requests.snubbed = true;
             if let Phase::Leeching(download) = &mut self.phase {
