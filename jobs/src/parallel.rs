@@ -9,11 +9,13 @@ use peerless_core::DiskError;
 
 use crate::error::disk_error;
 
-/// Pieces that a worker takes at once, so that what it reads is mostly in one run.
+/// Pieces that a worker takes at once, so that what it reads is mostly in one run, and whose
+/// results it hands over at once: waking the caller for each would cost a tenth of the hashing.
 const TAKE_COUNT: u32 = 8;
 
-/// Results that may wait for the caller. A slow caller then slows the workers, not fills memory.
-const RESULT_COUNT_MAX: usize = 64;
+/// Such runs of results that may wait for the caller. A slow caller then slows the workers, not
+/// fills memory.
+const RUN_COUNT_MAX: usize = 8;
 
 /// Does `work` for every index below `count` on `threads` threads, each with a state of its own,
 /// and shows the results to `on_done` on the calling thread, in no order.
@@ -28,15 +30,20 @@ pub(crate) fn run<S, T: Send>(
     mut on_done: impl FnMut(u32, T),
 ) -> Result<(), DiskError> {
     let (next, stop) = (AtomicU32::new(0), AtomicBool::new(false));
-    let (results, received) = mpsc::sync_channel(RESULT_COUNT_MAX);
-    let worker = |results: mpsc::SyncSender<(u32, Result<T, DiskError>)>| {
+    let (results, received) = mpsc::sync_channel(RUN_COUNT_MAX);
+    let worker = |results: mpsc::SyncSender<Vec<(u32, Result<T, DiskError>)>>| {
         let mut state = state();
         while let Some(indexes) = take(&next, count) {
-            for index in indexes {
-                // Nobody listens any more after an error elsewhere.
-                if stop.load(Ordering::Relaxed) || results.send((index, work(&mut state, index))).is_err() {
-                    return;
-                }
+            // After an error, here or elsewhere, nothing more is wanted.
+            let wanted = indexes.take_while(|_| !stop.load(Ordering::Relaxed));
+            let run = wanted.map(|index| {
+                let result = work(&mut state, index);
+                stop.fetch_or(result.is_err(), Ordering::Relaxed);
+                (index, result)
+            });
+            let run: Vec<_> = run.collect();
+            if run.is_empty() || results.send(run).is_err() {
+                return;
             }
         }
     };
@@ -52,14 +59,11 @@ pub(crate) fn run<S, T: Send>(
             }
         }
         drop(results);
-        for (index, result) in received {
+        for (index, result) in received.into_iter().flatten() {
             match result {
                 Ok(value) if first_error.is_none() => on_done(index, value),
                 Ok(_) => {}
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    first_error.get_or_insert(error);
-                }
+                Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
         first_error.map_or(Ok(()), Err)
