@@ -144,6 +144,7 @@ impl Machine {
         self.half_open.retain(|(_, half_open)| *half_open != key);
         PeerTimer::ALL.into_iter().for_each(|timer| self.cx.timers.clear(TimerKey::Peer(key, timer)));
         self.cx.budget.end_upload(peer.upload_len());
+        self.cx.budget.forget(key);
         if let Some(reason) = reason {
             self.cx.outbox.push_back(Output::Close { peer: key, reason });
         }
