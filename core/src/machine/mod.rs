@@ -4,6 +4,8 @@
 //! `Cx::to_close`; every input ends with `settle`, which ends those and gives their places to others.
 
 mod connections;
+#[cfg(test)]
+pub(crate) mod lab;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
-use crate::torrent::{Ended, Source, Torrent};
+use crate::torrent::{Source, Torrent};
 use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -130,7 +132,7 @@ impl Machine {
         match input {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
-            Input::Closed { peer, cause: _ } => self.on_closed(peer),
+            Input::Closed { peer, cause: _ } => self.end(peer, None),
             Input::Done(done) => self.on_done(done),
         }
         self.settle();
@@ -192,6 +194,12 @@ impl Machine {
                 self.closing.push(key);
             }
         }
+        // Those that have shaken hands are ended by the torrent.
+        for (_, half_open) in &self.half_open {
+            if self.peers.get(*half_open).is_some_and(|peer| peer.torrent == Some(key)) {
+                self.cx.close(*half_open, CloseReason::TorrentGone);
+            }
+        }
     }
 
     fn on_received(&mut self, key: PeerKey, mut bytes: &[u8]) {
@@ -220,7 +228,7 @@ impl Machine {
         let torrent_key = peer.torrent;
         // Messages borrow from the decoder while they change the peer, so it is taken out of it.
         let Some(mut decoder) = peer.open_mut().and_then(|open| open.decoder.take()) else { return Ok(()) };
-        loop {
+        while self.peers.get(key).is_some() {
             let Some(torrent) = torrent_key.and_then(|torrent| self.torrents.get_mut(torrent)) else {
                 return Ok(());
             };
@@ -325,13 +333,7 @@ impl Machine {
     /// Ends what has been found to end, and gives the room to others.
     fn settle(&mut self) {
         while let Some((key, reason)) = self.cx.to_close.pop() {
-            let ended = match reason {
-                CloseReason::Violation(_) | CloseReason::Ourselves | CloseReason::Banned => Ended::Useless,
-                CloseReason::UnknownTorrent | CloseReason::Timeout => Ended::Failed,
-                CloseReason::Duplicate | CloseReason::Redundant => Ended::Redundant,
-                CloseReason::Crowded | CloseReason::TorrentGone => Ended::WasOpen,
-            };
-            self.end(key, ended, Some(reason));
+            self.end(key, Some(reason));
         }
         for key in self.cx.budget.take_starved() {
             if let Some(torrent) = self.torrents.get_mut(key) {

@@ -33,7 +33,7 @@ use uploads::Uploads;
 pub(crate) type Peers = Slab<PeerKey, Peer>;
 
 /// How long a connection may take to come up and show a handshake, as libtorrent has it.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer may say nothing. BEP 3 lets two minutes pass between keep-alives; networks are
 /// allowed another one.
@@ -161,11 +161,6 @@ impl Peer {
         let outgoing = torrent.is_some();
         let queue = SendQueue::default();
         Self { key, addr, outgoing, torrent, phase, queue, received_at: now, sent_at: now }
-    }
-
-    /// Whether it has not shown a handshake yet.
-    pub(crate) const fn is_half_open(&self) -> bool {
-        !matches!(self.phase, Phase::Open(_))
     }
 
     pub(crate) fn open(&self) -> Option<&Open> {

@@ -130,9 +130,10 @@ impl Torrent {
         !self.closing && matches!(self.phase, Phase::Leeching(_) | Phase::Seeding)
     }
 
-    /// Whether a connection to this peer exists already.
-    pub(crate) fn knows_peer(&self, peers: &Peers, id: PeerId) -> bool {
-        self.peers.iter().any(|key| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id))
+    /// The connection to this peer, if there is one.
+    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
+        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
+        self.peers.iter().copied().find(is_it)
     }
 
     /// A peer has shaken hands: it is told what we have.
