@@ -331,7 +331,7 @@ impl Peer {
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
     pub(crate) fn set_snub_timer(&self, cx: &mut Cx) {
         let key = TimerKey::Peer(self.key, PeerTimer::Snub);
-        if let Some(at) = self.open().and_then(|open| open.requests.snub_at())
+        if let Some(at) = self.open().and_then(|open| open.requests.due_at())
             && cx.timers.get(key).is_none()
         {
             cx.timers.set(key, at);
