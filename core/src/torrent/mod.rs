@@ -31,6 +31,7 @@ use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
+use crate::time::Instant;
 use crate::wire::Message;
 use announcer::Announcer;
 use candidates::Candidates;
@@ -315,7 +316,7 @@ impl Torrent {
     }
 
     /// The figures at this moment.
-    pub(crate) fn progress(&mut self, cx: &Cx, peers: &Peers) -> Progress {
+    pub(crate) fn progress(&self, now: Instant, peers: &Peers) -> Progress {
         let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
         let (mut seed_count, mut unchoked_count) = (0, 0);
         for open in open {
@@ -336,8 +337,8 @@ impl Torrent {
             downloaded_len: self.down.total(),
             uploaded_len: self.up.total(),
             wasted_len: self.wasted_len,
-            down_rate: self.down.per_second(cx.now),
-            up_rate: self.up.per_second(cx.now),
+            down_rate: self.down.per_second_at(now),
+            up_rate: self.up.per_second_at(now),
             peer_count: self.peers.len(),
             seed_count,
             unchoked_count,
