@@ -72,6 +72,8 @@ pub enum PeerError {
     },
     /// It keeps sending blocks that were not asked of it.
     UnaskedBlocks,
+    /// It chokes us right after each unchoke.
+    Flapping,
     /// It does not read what it makes us send.
     DoesNotRead,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for PeerError {
                 write!(f, "bad request of {len} bytes at {begin} of piece {index}")
             }
             Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
+            Self::Flapping => f.write_str("chokes and unchokes again and again"),
             Self::DoesNotRead => f.write_str("does not read what it is sent"),
         }
     }

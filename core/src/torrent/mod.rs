@@ -57,8 +57,10 @@ pub(crate) struct Torrent {
     saving: Saving,
     /// Peers that may request.
     unchoked_count: usize,
-    /// Whether a slot may have become free, or a peer may have come to want one.
+    /// Whether a slot has become free.
     slots_changed: bool,
+    /// Whether the peer whose message is handled may be asked for more than before it.
+    may_ask: bool,
     /// Payload received, good or bad.
     down: Rate,
     /// Payload sent.
@@ -115,6 +117,7 @@ impl Torrent {
             saving: Saving::default(),
             unchoked_count: 0,
             slots_changed: false,
+            may_ask: false,
             down: Rate::new(cx.now),
             up: Rate::new(cx.now),
             wasted_len: 0,
@@ -192,7 +195,10 @@ impl Torrent {
         peers: &mut Peers,
         key: PeerKey,
     ) -> Result<(), CloseReason> {
-        if let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key)) {
+        // Not for each message: most cost a peer a few bytes, and a look for blocks costs us more.
+        if std::mem::take(&mut self.may_ask)
+            && let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key))
+        {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
             download.refill |= !was_endgame && download.picker.in_endgame();
