@@ -33,7 +33,7 @@ use uploads::Uploads;
 pub(crate) type Peers = Slab<PeerKey, Peer>;
 
 /// How long a connection may take to come up and show a handshake, as libtorrent has it.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer may say nothing. BEP 3 lets two minutes pass between keep-alives; networks are
 /// allowed another one.
@@ -161,11 +161,6 @@ impl Peer {
         let outgoing = torrent.is_some();
         let queue = SendQueue::default();
         Self { key, addr, outgoing, torrent, phase, queue, received_at: now, sent_at: now }
-    }
-
-    /// Whether it has not shown a handshake yet.
-    pub(crate) const fn is_half_open(&self) -> bool {
-        !matches!(self.phase, Phase::Open(_))
     }
 
     pub(crate) fn open(&self) -> Option<&Open> {
@@ -336,7 +331,7 @@ impl Peer {
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
     pub(crate) fn set_snub_timer(&self, cx: &mut Cx) {
         let key = TimerKey::Peer(self.key, PeerTimer::Snub);
-        if let Some(at) = self.open().and_then(|open| open.requests.snub_at())
+        if let Some(at) = self.open().and_then(|open| open.requests.due_at())
             && cx.timers.get(key).is_none()
         {
             cx.timers.set(key, at);

@@ -237,6 +237,16 @@ impl Download {
         self.settle(cx);
     }
 
+    /// Takes back what a peer does not answer, so that it can be asked for anew, also of this peer.
+    pub(crate) fn take_back(&mut self, cx: &mut Cx, peer: &mut Peer, blocks: Vec<BlockRef>) {
+        self.refill |= !blocks.is_empty();
+        for block in blocks {
+            cancel(cx, peer, block);
+            self.picker.give_back(peer.key, block);
+        }
+        self.settle(cx);
+    }
+
     /// Takes suspect pieces from peers that have had time enough to fetch them alone.
     pub(crate) fn hand_over_late(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let due = cx.now;
@@ -294,4 +304,42 @@ fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
 
 const fn request(block: BlockRef) -> Message<'static> {
     Message::Request { index: block.piece().get(), begin: block.begin(), len: block.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::machine::lab::Lab;
+
+    #[test]
+    fn a_lone_source_that_loses_a_request_is_asked_again() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let seed = lab.giver(1, "x");
+        assert_eq!(lab.requests(seed), [(0, 0, 16_384), (0, 16_384, 16_384)]);
+        lab.give(seed, (0, 16_384, 16_384));
+        lab.pass(Duration::from_secs(59));
+        assert!(lab.requests(seed).is_empty());
+        lab.pass(Duration::from_secs(2));
+        assert_eq!(lab.heard(seed), ["cancel 0 0", "request 0 0"]);
+        lab.give(seed, (0, 0, 16_384));
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+    }
+
+    #[test]
+    fn what_a_busy_source_passes_over_is_asked_for_again() {
+        let mut lab = Lab::new(Config { requests_max: 4, ..Config::default() }, &".".repeat(100));
+        let seed = lab.giver(1, &"x".repeat(100));
+        let mut requests = lab.requests(seed);
+        let lost = requests.remove(0);
+        let mut again = 0;
+        for _ in 0..60 {
+            lab.give(seed, requests.remove(0));
+            lab.pass(Duration::from_secs(1));
+            requests.extend(lab.requests(seed));
+            again += requests.iter().filter(|request| **request == lost).count();
+            requests.retain(|request| *request != lost);
+        }
+        assert_eq!(again, 1);
+    }
 }

@@ -116,7 +116,7 @@ impl Torrent {
         self.after_pieces_told(cx, peer)
     }
 
-    const fn is_leeching(&self) -> bool {
+    pub(crate) const fn is_leeching(&self) -> bool {
         matches!(self.phase, Phase::Leeching(_))
     }
 

@@ -130,9 +130,10 @@ impl Torrent {
         !self.closing && matches!(self.phase, Phase::Leeching(_) | Phase::Seeding)
     }
 
-    /// Whether a connection to this peer exists already.
-    pub(crate) fn knows_peer(&self, peers: &Peers, id: PeerId) -> bool {
-        self.peers.iter().any(|key| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id))
+    /// The connection to this peer, if there is one.
+    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
+        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
+        self.peers.iter().copied().find(is_it)
     }
 
     /// A peer has shaken hands: it is told what we have.
@@ -206,18 +207,21 @@ impl Torrent {
         }
     }
 
-    /// A peer owes blocks for too long: others are asked for them.
+    /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew.
     pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
-        let now = cx.now;
+        let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
         let Some(open) = peer.open_mut() else { return };
-        if open.requests.snub_at().is_some_and(|at| at <= now) {
-            open.requests.snubbed = true;
-            if let Phase::Leeching(download) = &mut self.phase {
+        if open.requests.due_at().is_some_and(|at| at <= cx.now) {
+            if std::mem::replace(&mut open.requests.snubbed, true) {
+                let owed = open.requests.blocks().collect();
+                download.take_back(cx, peer, owed);
+            } else {
                 download.release(cx, peer);
             }
             self.refill(cx, peers);
-        } else {
+        }
+        if let Some(peer) = peers.get(key) {
             peer.set_snub_timer(cx);
         }
     }

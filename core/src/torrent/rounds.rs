@@ -24,6 +24,11 @@ impl Torrent {
         }
         if let Phase::Leeching(download) = &mut self.phase {
             download.hand_over_late(cx, peers);
+            for key in &self.peers {
+                let Some(peer) = peers.get_mut(*key) else { continue };
+                let lost = peer.open().map_or_else(Vec::new, |open| open.requests.lost());
+                download.take_back(cx, peer, lost);
+            }
         }
         let seeding = matches!(self.phase, Phase::Seeding);
         let mut contenders = Vec::with_capacity(self.peers.len());
@@ -35,7 +40,7 @@ impl Torrent {
             contenders.push(Contender {
                 peer: *key,
                 interested: open.flow.peer_interested,
-                snubbed: open.requests.snubbed,
+                snubbed: !seeding && open.requests.snubbed,
                 moved_len: if seeding { up } else { down },
                 newcomer: cx.now.since(open.connected_at) < NEWCOMER_TIME,
             });
