@@ -14,7 +14,7 @@ pub use transfer::{
     VoiceArgs,
 };
 
-use crate::values::{PieceLen, parse_tracker};
+use crate::values::{PieceLen, parse_any_tracker};
 
 /// A BitTorrent client.
 ///
@@ -183,7 +183,7 @@ pub struct CompletionsArgs {
 
 /// Announce URLs of one tier, separated by commas.
 fn parse_tier(text: &str) -> Result<Tier, String> {
-    text.split(',').map(parse_tracker).collect::<Result<_, _>>().map(Tier)
+    text.split(',').map(parse_any_tracker).collect::<Result<_, _>>().map(Tier)
 }
 
 #[cfg(test)]

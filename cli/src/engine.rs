@@ -40,6 +40,16 @@ pub struct Plan {
     pub voice: VoiceArgs,
 }
 
+impl Plan {
+    /// The code of a stop that takes too long; a seed has nothing that could be unfinished.
+    const fn late_exit(&self) -> Exit {
+        match self.purpose {
+            Purpose::Download => Exit::Interrupted,
+            Purpose::Serve => Exit::Done,
+        }
+    }
+}
+
 /// Does it. A torrent that fails does not hold up the others.
 pub fn run(plan: Plan, signals: &Signals) -> Exit {
     let voice = Voice { verbose: plan.voice.verbose > 0 };
@@ -63,6 +73,8 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     if loaded.is_empty() {
         return Ok(());
     }
+    // From here on a signal is for the session to hear of, be it still to come.
+    signals.on_stop(plan.late_exit(), || {});
     let listeners = Listeners::bind(plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
     transfer.start(plan.network.runtime.name(), listeners.port, unix_time);
@@ -99,6 +111,10 @@ fn add(
             PeerName::Host(host, port) => hosts.push((host.clone(), *port)),
         }
     }
+    if tiers.is_empty() && peers.is_empty() && hosts.is_empty() {
+        let name = summary.shown_name();
+        transfer.note(&format!("{name}: no tracker and no peer is given: waiting for peers to come"));
+    }
     let add = AddTorrent {
         metainfo,
         root: plan.root.clone(),
@@ -133,17 +149,15 @@ fn drive(
         Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
         None => {}
     };
-    // The code of a stop that takes too long; a seed has nothing that could be unfinished.
-    let late = match plan.purpose {
-        Purpose::Download => Exit::Interrupted,
-        Purpose::Serve => Exit::Done,
-    };
     let done = match plan.network.runtime {
         RuntimeArg::Mio => {
             let options = peerless_mio::Options { listeners: listeners.sockets, ..Default::default() };
             peerless_mio::Runtime::new(options).and_then(|runtime| {
                 let stop = runtime.stop_handle();
-                signals.on_stop(late, move || stop.stop());
+                signals.on_stop(plan.late_exit(), move || stop.stop());
+                if signals.is_stopping() {
+                    runtime.stop_handle().stop();
+                }
                 runtime.run(session, work, on_event)
             })
         }
@@ -151,7 +165,10 @@ fn drive(
             let options = peerless_smol::Options { listeners: listeners.sockets, ..Default::default() };
             peerless_smol::Runtime::new(options).and_then(|runtime| {
                 let stop = runtime.stop_handle();
-                signals.on_stop(late, move || stop.stop());
+                signals.on_stop(plan.late_exit(), move || stop.stop());
+                if signals.is_stopping() {
+                    runtime.stop_handle().stop();
+                }
                 runtime.run(session, work, on_event)
             })
         }

@@ -16,7 +16,7 @@ use crate::out;
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A torrent's bar.
-const TRANSFER_TEMPLATE: &str = "{prefix:24!} [{bar:20}] {wide_msg}";
+const TRANSFER_TEMPLATE: &str = "{prefix:12!} [{bar:8}] {wide_msg}";
 
 /// Where people look.
 #[derive(Debug)]
@@ -73,10 +73,17 @@ impl Screen {
         let Some(shown) = self.torrents.get_mut(number) else { return };
         if let Some(bar) = &shown.bar {
             bar.set_position(progress.done_len.min(progress.wanted_len));
-            bar.set_message(figures(progress));
+            bar.set_message(short_figures(progress));
         } else if matches!(self.kind, Kind::Plain) && now.since(shown.line_at) >= LINE_INTERVAL {
             shown.line_at = now;
             out::tell(&format!("{}: {}", shown.name, figures(progress)));
+        }
+    }
+
+    /// Shows how far the check of data that was there is.
+    pub fn update_check(&self, number: usize, done: u32, total: u32) {
+        if let Some(bar) = self.torrents.get(number).and_then(|shown| shown.bar.as_ref()) {
+            bar.set_message(format!("checking {:.1} %", format::percent(done.into(), total.into())));
         }
     }
 
@@ -169,6 +176,26 @@ pub fn figures(progress: &Progress) -> String {
     }
 }
 
+/// The same, short enough for a bar's line of 80 columns; in aria2's words.
+fn short_figures(progress: &Progress) -> String {
+    let tight = |text: String| text.replace(' ', "");
+    let up = tight(format::size(progress.up_rate));
+    let peers = progress.peer_count;
+    match progress.state {
+        State::Checking | State::Stopped => figures(progress),
+        State::Seeding => format!("seeding UL:{up} CN:{peers}"),
+        State::Leeching => {
+            let percent = format::percent(progress.done_len, progress.wanted_len);
+            let (size, down) = (format::size(progress.wanted_len), format::size(progress.down_rate));
+            let rest = progress.wanted_len.saturating_sub(progress.done_len);
+            let eta = format::eta(rest, progress.down_rate)
+                .map_or_else(|| "-".to_owned(), |time| tight(format::duration(time)));
+            let (size, down) = (tight(size), tight(down));
+            format!("{percent:.1}% of {size} ETA:{eta} DL:{down} UL:{up} CN:{peers}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +225,16 @@ mod tests {
         assert_eq!(leeching, "50.0 % of 300.0 MiB, down 10.0 MiB/s, up 512 B/s, 1 peer, ETA 15s");
         assert_eq!(figures(&progress(State::Seeding)), "seeding, up 512 B/s, 1.0 MiB sent, 1 peer");
         assert_eq!(figures(&progress(State::Checking)), "checking 50.0 %");
+    }
+
+    #[test]
+    fn a_bars_figures_fit_into_80_columns() {
+        let mut large = progress(State::Leeching);
+        assert_eq!(short_figures(&large), "50.0% of 300.0MiB ETA:15s DL:10.0MiB UL:512B CN:1");
+        (large.wanted_len, large.done_len, large.peer_count) = (99 << 30, 98 << 30, 200);
+        (large.down_rate, large.up_rate) = (99 << 20, 99 << 10);
+        let (figures, before) = (short_figures(&large), "123456789012 [12345678] ");
+        assert!(before.len() + figures.len() <= 80, "{figures}");
     }
 
     #[test]

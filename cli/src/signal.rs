@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::exit::{Exit, Failure};
+use crate::out;
 
 /// How long an orderly stop may take; then the process ends as it is. The contract allows 5 s.
 const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
@@ -23,7 +24,8 @@ struct State {
 }
 
 impl Signals {
-    /// Takes over the process's signals. Without an action a signal ends the process at once.
+    /// Takes over the process's signals. Without an action a signal ends the process at once, as
+    /// interrupted.
     ///
     /// # Errors
     /// When the system refuses, or it was done before.
@@ -57,7 +59,10 @@ impl Signals {
             process::exit(Exit::Interrupted.code().into());
         }
         let action = self.0.action.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(action) = action else { process::exit(self.0.late_exit.load(Ordering::SeqCst).into()) };
+        let Some(action) = action else {
+            out::tell("peerless: interrupted: by a signal");
+            process::exit(Exit::Interrupted.code().into());
+        };
         action();
         let state = Arc::clone(&self.0);
         // A thread of its own: this one must be free for the second signal. Without it there is only

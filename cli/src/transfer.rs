@@ -169,9 +169,10 @@ impl<W: Write> Transfer<W> {
     }
 
     fn on_checking(&mut self, key: TorrentKey, done: u32, total: u32, bad: u32) {
-        let Some((_, torrent)) = self.find(key) else { return };
+        let Some((at, torrent)) = self.find(key) else { return };
         let info_hash = torrent.summary.info_hash;
         self.json.write(&Line::Check { info_hash, done, total, bad });
+        self.screen.update_check(at, done, total);
     }
 
     fn on_started(&mut self, now: Instant, key: TorrentKey, have: u32) -> Option<Action> {

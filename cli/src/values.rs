@@ -120,18 +120,34 @@ pub fn parse_ratio(text: &str) -> Result<f64, String> {
     if ratio.is_finite() && ratio >= 0.0 { Ok(ratio) } else { Err("a number from 0 up is wanted".to_owned()) }
 }
 
-/// A tracker's announce URL.
+/// The announce URL of a tracker that is to be asked.
 ///
 /// # Errors
 /// When it is not `http` or `https`, the only kinds that are built.
 pub fn parse_tracker(text: &str) -> Result<String, String> {
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    match scheme.as_deref() {
-        Some("http" | "https") if plain => Ok(text.to_owned()),
+    match scheme(text).as_deref() {
+        Some("http" | "https") => Ok(text.to_owned()),
         Some("udp" | "ws" | "wss") => Err("only http and https trackers are built yet".to_owned()),
         _ => Err("an http or https URL is wanted".to_owned()),
     }
+}
+
+/// The announce URL of a tracker that others may ask: of any kind that there is.
+///
+/// # Errors
+/// When it is of no kind that trackers have.
+pub fn parse_any_tracker(text: &str) -> Result<String, String> {
+    match scheme(text).as_deref() {
+        Some("http" | "https" | "udp" | "ws" | "wss") => Ok(text.to_owned()),
+        _ => Err("an http, https, udp, ws or wss URL is wanted".to_owned()),
+    }
+}
+
+/// The scheme of a URL without blanks and control characters, in lower case.
+fn scheme(url: &str) -> Option<String> {
+    let plain = !url.chars().any(|c| c.is_control() || c.is_whitespace());
+    let (scheme, rest) = url.split_once("://")?;
+    (plain && !rest.is_empty()).then(|| scheme.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -181,6 +197,11 @@ mod tests {
         assert_eq!(parse_ratio("1.5"), Ok(1.5));
         assert!(["-1", "nan", "inf", ""].iter().all(|bad| parse_ratio(bad).is_err()));
         assert!(parse_tracker("HTTP://t.example/announce").is_ok());
-        assert!(["udp://t:1", "ftp://t", "t", "http://a b"].iter().all(|bad| parse_tracker(bad).is_err()));
+        assert!(
+            ["udp://t:1", "ftp://t", "t", "http://a b", "http://"]
+                .iter()
+                .all(|bad| parse_tracker(bad).is_err())
+        );
+        assert!(parse_any_tracker("udp://t:1").is_ok() && parse_any_tracker("ftp://t").is_err());
     }
 }

@@ -2,6 +2,24 @@
 //!
 //! It moves bytes between sockets and the session, keeps the session's time and hands its jobs to
 //! workers. It knows nothing of the protocol.
+//!
+//! ```no_run
+//! use peerless_core::{Config, Event, Instant, Session};
+//! use peerless_mio::{Options, Runtime};
+//!
+//! # fn work(job: peerless_core::Job) -> peerless_core::JobDone { unimplemented!("{job:?}") }
+//! # fn main() -> std::io::Result<()> {
+//! let session = Session::new(Config::default(), 1, Instant::START);
+//! // … add torrents …
+//! let runtime = Runtime::new(Options::default())?;
+//! let stop = runtime.stop_handle(); // for another thread
+//! runtime.run(session, work, |session, now, event| {
+//!     if matches!(event, Event::Complete { .. }) {
+//!         session.shut_down(now);
+//!     }
+//! })
+//! # }
+//! ```
 
 mod conn;
 mod event_loop;

@@ -12,8 +12,8 @@ pub struct Summary {
     pub(super) total_len: u64,
     pub(super) piece_count: u32,
     pub(super) file_count: usize,
-    /// By index in the layout: the file's path; padding files have none.
-    pub(super) paths: Vec<Option<String>>,
+    /// By index in the layout: the file's number, from 1, and its path; padding files have none.
+    pub(super) files: Vec<Option<(usize, String)>>,
 }
 
 impl Summary {
@@ -21,15 +21,21 @@ impl Summary {
     #[must_use]
     pub fn new(metainfo: &Metainfo, paths: bool) -> Self {
         let files = metainfo.layout().files();
-        let paths: Box<dyn Iterator<Item = _>> =
-            if paths { Box::new(files.iter()) } else { Box::new([].into_iter()) };
+        let mut file_count = 0;
+        let mut numbered = Vec::new();
+        for file in files {
+            file_count += usize::from(!file.padding);
+            if paths {
+                numbered.push((!file.padding).then(|| (file_count, file.path.clone())));
+            }
+        }
         Self {
             name: metainfo.name().to_owned(),
             info_hash: metainfo.info_hash(),
             total_len: metainfo.geometry().total_len(),
             piece_count: metainfo.geometry().piece_count(),
-            file_count: files.iter().filter(|file| !file.padding).count(),
-            paths: paths.map(|file| (!file.padding).then(|| file.path.clone())).collect(),
+            file_count,
+            files: numbered,
         }
     }
 
@@ -41,8 +47,7 @@ impl Summary {
 
     /// The file's number, from 1 and without padding files, and its path.
     pub(super) fn file(&self, index: usize) -> Option<(usize, &str)> {
-        let path = self.paths.get(index)?.as_deref()?;
-        let before = self.paths.iter().take(index).flatten().count();
-        Some((before + 1, path))
+        let (number, path) = self.files.get(index)?.as_ref()?;
+        Some((*number, path))
     }
 }

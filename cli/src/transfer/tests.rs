@@ -51,7 +51,7 @@ fn run(purpose: Purpose, goals: &[Goals]) -> Run {
             total_len: 40,
             piece_count: 4,
             file_count: 2,
-            paths: vec![Some("t/a".to_owned()), None, Some("t/b".to_owned())],
+            files: vec![Some((1, "t/a".to_owned())), None, Some((2, "t/b".to_owned()))],
         };
         transfer.add(at(0), keys[number], summary, *goals);
     }

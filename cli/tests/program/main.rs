@@ -4,5 +4,6 @@
 mod common;
 mod torrents;
 mod tracker;
+#[cfg(unix)] // Signals are sent by `kill`.
 mod transfer;
 mod usage;

@@ -1,5 +1,9 @@
 //! What is said about the program itself, and what is refused.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
 use crate::common::Folder;
 
 #[test]
@@ -62,6 +66,28 @@ fn what_is_not_there_is_code_3_and_what_is_no_torrent_code_4() {
         run("magnet:?dn=x").failed(4, "magnet:?dn=x");
     }
     folder.run(&["info", "http://127.0.0.1:1/x.torrent"]).failed(3, "http://127.0.0.1:1/x.torrent");
+}
+
+#[test]
+fn a_torrent_may_come_from_a_url() {
+    let folder = Folder::new();
+    folder.write("f", b"data");
+    folder.run(&["create", "f"]).done();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/f.torrent", listener.local_addr().unwrap());
+    let torrent = folder.read("f.torrent");
+    let server = thread::spawn(move || {
+        for body in [&torrent[..], b"<html>"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        }
+    });
+    assert!(folder.run(&["info", &url]).done().contains("name       f\n"));
+    folder.run(&["magnet", &url]).failed(4, &url);
+    server.join().unwrap();
 }
 
 #[test]

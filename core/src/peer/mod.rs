@@ -56,8 +56,6 @@ pub enum PeerError {
     Wire(WireError),
     /// Its bitfield is not of this torrent.
     Bitfield(BitfieldError),
-    /// A bitfield came after it had told what it has (BEP 3: only as the first message).
-    LateBitfield,
     /// It named a piece that does not exist.
     NoSuchPiece {
         /// The index it named.
@@ -83,7 +81,6 @@ impl fmt::Display for PeerError {
         match self {
             Self::Wire(error) => error.fmt(f),
             Self::Bitfield(error) => error.fmt(f),
-            Self::LateBitfield => f.write_str("bitfield after other messages"),
             Self::NoSuchPiece { index } => write!(f, "no piece {index}"),
             Self::BadRequest { index, begin, len } => {
                 write!(f, "bad request of {len} bytes at {begin} of piece {index}")
@@ -129,8 +126,6 @@ pub(crate) struct Open {
     /// Taken out while its messages are handled, because they borrow from it.
     pub(crate) decoder: Option<Decoder>,
     pub(crate) pieces: Bitfield,
-    /// Whether the peer has told which pieces it has: a bitfield may come only before.
-    pub(crate) told_pieces: bool,
     /// How many of its pieces we want.
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
@@ -208,7 +203,6 @@ impl Peer {
             id,
             decoder: Some(Decoder::new(piece_count)),
             pieces: Bitfield::empty(piece_count),
-            told_pieces: false,
             wanted_count: 0,
             flow: Flow::default(),
             requests: Requests::new(now),

@@ -9,9 +9,17 @@ use crate::budget::Budget;
 use crate::key::PeerKey;
 use crate::piece::BlockRef;
 
-/// Requests kept for one peer; further ones are dropped. Clients keep up to 500 outstanding, and
-/// libtorrent is content with 500 as an answer (`max_allowed_in_request_queue` is larger).
-const QUEUE_MAX: usize = 500;
+/// Requests kept for one peer; further ones are dropped.
+///
+/// Without the extension handshake there is no way to tell a peer what we keep, and what is dropped
+/// it waits for in vain: Transmission asks for what it expects to get in 10 s and gives up on that
+/// only after 90 s. This many are 512 MiB, 10 s of all that one Transmission can take in, and
+/// 400 KB of memory for each of the few peers that are unchoked.
+const QUEUE_MAX: usize = 32 * 1024;
+
+/// Requests looked through for one that is cancelled. Peers cancel in endgame, when they have few;
+/// one that cancels at the end of a long queue gets its block, and costs us no long search.
+const CANCEL_LOOK_MAX: usize = 1024;
 
 /// The longest run read at once: large enough that the system's overhead is small beside the copy.
 const READ_LEN_MAX: u32 = 256 * 1024;
@@ -40,7 +48,7 @@ impl Uploads {
     /// Takes a request back; false if it is not waiting or being read any more.
     pub(crate) fn cancel(&mut self, block: BlockRef) -> bool {
         let before = self.len();
-        if let Some(at) = self.wanted.iter().position(|wanted| *wanted == block) {
+        if let Some(at) = self.wanted.iter().take(CANCEL_LOOK_MAX).position(|wanted| *wanted == block) {
             self.wanted.remove(at);
         } else if let Some((_, blocks)) = &mut self.reading {
             blocks.retain(|reading| *reading != block);
@@ -164,7 +172,7 @@ mod tests {
     #[test]
     fn the_queue_is_bounded() {
         let mut uploads = Uploads::default();
-        let taken = (0..1000).filter(|&i| uploads.request(range(i, 1))).count();
+        let taken = (0..40_000).filter(|&i| uploads.request(range(i, 1))).count();
         assert_eq!(taken, QUEUE_MAX);
     }
 }

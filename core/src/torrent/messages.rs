@@ -75,7 +75,6 @@ impl Torrent {
             return Err(CloseReason::Violation(PeerError::NoSuchPiece { index }));
         };
         let Some(open) = peer.open_mut() else { return Ok(()) };
-        open.told_pieces = true;
         let is_new = match &mut self.phase {
             Phase::Leeching(download) => download.picker.add_have(&mut open.pieces, piece),
             Phase::Checking(_) | Phase::Seeding | Phase::Stopped => open.pieces.insert(piece),
@@ -87,19 +86,32 @@ impl Torrent {
         self.after_pieces_told(cx, peer)
     }
 
+    /// BEP 3 has a bitfield come first or never. aria2 sends one in place of many `have`s, at any
+    /// time: then it adds to what the peer has told, as those would.
     fn on_bitfield(&mut self, cx: &mut Cx, peer: &mut Peer, bits: &[u8]) -> Result<(), CloseReason> {
-        let violation = |error| Err(CloseReason::Violation(error));
-        let Some(open) = peer.open_mut() else { return Ok(()) };
-        if std::mem::replace(&mut open.told_pieces, true) {
-            return violation(PeerError::LateBitfield);
-        }
-        open.pieces = match Bitfield::from_wire(bits, self.have.piece_count()) {
+        let pieces = match Bitfield::from_wire(bits, self.have.piece_count()) {
             Ok(pieces) => pieces,
-            Err(error) => return violation(PeerError::Bitfield(error)),
+            Err(error) => return Err(CloseReason::Violation(PeerError::Bitfield(error))),
         };
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.picker.add_peer(&open.pieces);
-            open.wanted_count = open.pieces.count_outside(&self.have);
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        let geometry = self.storage.metainfo.geometry();
+        match &mut self.phase {
+            Phase::Leeching(download) if open.pieces.is_empty() => {
+                download.picker.add_peer(&pieces);
+                open.wanted_count = pieces.count_outside(&self.have);
+                open.pieces = pieces;
+            }
+            Phase::Leeching(download) => {
+                for piece in pieces.iter(geometry) {
+                    let is_new = download.picker.add_have(&mut open.pieces, piece);
+                    open.wanted_count += u32::from(is_new && !self.have.has(piece));
+                }
+            }
+            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {
+                pieces.iter(geometry).for_each(|piece| {
+                    open.pieces.insert(piece);
+                });
+            }
         }
         self.after_pieces_told(cx, peer)
     }

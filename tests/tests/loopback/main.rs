@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 mod harness;
+mod puppet;
 mod scenarios;
 
 /// A module for each pair, with a test for each scenario.

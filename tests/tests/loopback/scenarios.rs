@@ -1,6 +1,6 @@
 //! What must work between any two runtimes: each scenario is given who seeds and who leeches.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,7 @@ use peerless_core::{
 use peerless_tests::sample::Sample;
 
 use crate::harness::{Client, Folder, GUARD, Gate, Kind, Work, real_work, to_download, to_serve};
+use crate::puppet::{Puppet, handshake, send_garbage};
 
 const KIB: usize = 1024;
 
@@ -89,18 +90,6 @@ pub(crate) fn garbage_ends_its_own_connection_alone(seed_kind: Kind, leech_kind:
     folder.assert_full(&sample);
 }
 
-/// Sends what no peer says, and waits until the other side hangs up.
-fn send_garbage(mut stream: TcpStream) {
-    stream.set_read_timeout(Some(GUARD)).unwrap();
-    // It may be closed before all is sent.
-    let _ = stream.write_all(&[0xA5; 100 * KIB]);
-    while let Ok(len) = stream.read(&mut [0; KIB]) {
-        if len == 0 {
-            return;
-        }
-    }
-}
-
 pub(crate) fn a_flood_of_messages_starves_nobody(seed_kind: Kind, leech_kind: Kind) {
     let sample = sample();
     let (seed, _full) = seed(seed_kind, &sample);
@@ -160,44 +149,6 @@ pub(crate) fn a_peer_that_reads_late_gets_everything(seed_kind: Kind, leech_kind
     seed.finish();
 }
 
-/// A peer played by the test.
-struct Puppet(TcpStream);
-
-impl Puppet {
-    /// Connects and shakes hands.
-    fn connect(addr: SocketAddr, sample: &Sample) -> Self {
-        let mut stream = TcpStream::connect(addr).unwrap();
-        stream.set_read_timeout(Some(GUARD)).unwrap();
-        stream.write_all(&handshake(sample)).unwrap();
-        stream.read_exact(&mut [0; 68]).unwrap();
-        Self(stream)
-    }
-
-    /// Sends a message: its id and what belongs to it.
-    fn send(&mut self, message: &[u8]) {
-        let len = u32::try_from(message.len()).unwrap();
-        self.0.write_all(&[&len.to_be_bytes(), message].concat()).unwrap();
-    }
-
-    /// Asks for a range of a piece.
-    fn request(&mut self, piece: u32, begin: u32, len: u32) {
-        self.send(&[&[6], [piece, begin, len].map(u32::to_be_bytes).as_flattened()].concat());
-    }
-
-    /// The next message that is not a keep-alive.
-    fn receive(&mut self) -> Vec<u8> {
-        loop {
-            let mut len = [0; 4];
-            self.0.read_exact(&mut len).unwrap();
-            let mut message = vec![0; u32::from_be_bytes(len) as usize];
-            self.0.read_exact(&mut message).unwrap();
-            if !message.is_empty() {
-                return message;
-            }
-        }
-    }
-}
-
 /// Waits until a figure has moved and then stands still for some reports.
 fn wait_standstill(client: &Client, figure: impl Fn(&Progress) -> u64) -> u64 {
     let (mut last, mut same) = (0, 0);
@@ -208,12 +159,6 @@ fn wait_standstill(client: &Client, figure: impl Fn(&Progress) -> u64) -> u64 {
         last = now;
         (now > 0 && same == 5).then_some(now)
     })
-}
-
-/// BEP 3, "peer protocol": what a peer of this torrent says first.
-fn handshake(sample: &Sample) -> Vec<u8> {
-    let info_hash = sample.metainfo.info_hash();
-    [b"\x13BitTorrent protocol".as_slice(), &[0; 8], info_hash.as_bytes(), b"-XX0000-some puppet."].concat()
 }
 
 pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
