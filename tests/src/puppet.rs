@@ -186,6 +186,18 @@ impl Puppet {
         Self { plan, stats: Stats::default(), sample, rng, talks: BTreeMap::new() }
     }
 
+    /// On how many of its connections it is unchoked now.
+    #[must_use]
+    pub fn unchoked_count(&self) -> usize {
+        self.talks.values().filter(|talk| talk.may_ask).count()
+    }
+
+    /// How many connections it has.
+    #[must_use]
+    pub fn conn_count(&self) -> usize {
+        self.talks.len()
+    }
+
     /// The swarm begins.
     pub fn start(&mut self, acts: &mut Vec<Act>) {
         acts.extend(self.plan.dials.iter().map(|&addr| Act::Dial(addr, Duration::ZERO)));

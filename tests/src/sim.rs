@@ -262,6 +262,11 @@ impl Swarm {
         }
     }
 
+    /// The tracker of this host, made if there is none yet.
+    pub fn tracker(&mut self, host: &str) -> &mut Tracker {
+        self.trackers.entry(host.into()).or_default()
+    }
+
     /// A scripted peer.
     ///
     /// # Panics
@@ -312,6 +317,15 @@ impl Swarm {
     /// Brings a dead node back, without a torrent.
     pub fn revive(&mut self, node: NodeId) {
         self.nodes[node.0].down = false;
+    }
+
+    /// Tells a host's session to end. Its [`Session::is_shut_down`] tells when it has.
+    ///
+    /// [`Session::is_shut_down`]: peerless_core::Session::is_shut_down
+    pub fn shut_down(&mut self, node: NodeId) {
+        let now = self.now;
+        self.host_mut(node).session.shut_down(now);
+        self.settle(node);
     }
 
     /// Breaks every connection of a node.
