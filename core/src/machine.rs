@@ -256,6 +256,7 @@ impl Machine {
         let torrent = self.torrents.get(torrent_key).filter(|torrent| torrent.takes_peers());
         let torrent = torrent.ok_or(CloseReason::UnknownTorrent)?;
         if peer_id == self.cx.peer_id {
+            self.end_own_dial(key);
             return Err(CloseReason::Ourselves);
         }
         let (now, addr) = (self.cx.now, peer.addr);
@@ -278,6 +279,17 @@ impl Machine {
         self.half_open.retain(|(_, half_open)| *half_open != key);
         torrent.on_peer_open(&mut self.cx, peer);
         Ok(())
+    }
+
+    /// The end that dialled ourselves would see no more than a connection that breaks, and dial again.
+    fn end_own_dial(&mut self, key: PeerKey) {
+        let Some(ip) = self.peers.get(key).map(|peer| peer.addr.ip()) else { return };
+        for (_, other) in &self.half_open {
+            let Some(peer) = self.peers.get(*other).filter(|peer| peer.outgoing) else { continue };
+            if peer.addr.ip() == ip && Some(peer.addr.port()) == self.cx.config.listen_port {
+                self.cx.close(*other, CloseReason::Ourselves);
+            }
+        }
     }
 
     fn on_messages(&mut self, key: PeerKey, mut bytes: &[u8]) -> Result<(), CloseReason> {
