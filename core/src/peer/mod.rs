@@ -279,9 +279,14 @@ impl Peer {
         self.received_at = now;
     }
 
-    /// Whether the peer has been silent for too long; if not, the deadline is set anew.
+    /// Whether the peer has been silent, or has taken nothing of what waits for it, for too long; if
+    /// not, the deadline is set anew.
     pub(crate) fn is_idle(&self, cx: &mut Cx) -> bool {
-        let deadline = self.received_at + IDLE_TIMEOUT;
+        let mut deadline = self.received_at + IDLE_TIMEOUT;
+        if !self.queue.is_empty() {
+            // However much it says: what waits for it takes memory that others need.
+            deadline = deadline.min(self.sent_at + IDLE_TIMEOUT);
+        }
         if deadline > cx.now {
             cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), deadline);
         }
