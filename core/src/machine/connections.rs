@@ -180,6 +180,7 @@ impl Machine {
             torrent.candidates.on_ended(self.cx.now, &mut self.cx.rng, peer.addr, ended);
         }
         torrent.refill(&mut self.cx, &mut self.peers);
+        torrent.hurry_if_alone(&mut self.cx);
         self.want_dial(torrent_key);
     }
 }

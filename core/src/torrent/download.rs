@@ -195,12 +195,14 @@ impl Download {
         guilty
     }
 
-    /// A piece could not be written.
-    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) {
-        if self.storing.remove(&piece).is_some() {
+    /// A piece could not be written; false if it was not to be.
+    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
+        let was_storing = self.storing.remove(&piece).is_some();
+        if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
         }
+        was_storing
     }
 
     /// Gives back all that a peer owes: it chokes us or is gone.

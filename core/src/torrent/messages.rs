@@ -4,7 +4,7 @@ use super::download::count_unasked;
 use super::{Phase, Torrent};
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
-use crate::job::{BlockDigest, DiskError, Purpose, StoreError};
+use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
 use crate::peer::{Peer, PeerError, Peers};
@@ -245,11 +245,10 @@ impl Torrent {
     }
 
     fn on_unwritten_piece(&mut self, cx: &mut Cx, piece: PieceIndex, error: DiskError) {
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.on_unwritten(cx, piece);
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        if download.on_unwritten(cx, piece) {
+            self.fail(cx, error);
         }
-        debug_assert!(self.purpose == Purpose::Download, "only a download stores pieces");
-        self.fail(cx, error);
     }
 
     /// Leaves a peer that sent bad data, for long.

@@ -17,6 +17,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use announcer::Stats;
 pub(crate) use candidates::{Ended, Source};
@@ -39,6 +40,10 @@ use checking::Checking;
 use choker::Choker;
 use download::Download;
 use saving::Saving;
+
+/// How long a leech without peers waits for the next address to be ready rather than ask trackers:
+/// about as long as an announce takes at worst.
+const CALL_SOON_TIME: Duration = Duration::from_secs(15);
 
 /// A torrent of a session.
 #[derive(Debug)]
@@ -274,6 +279,16 @@ impl Torrent {
     pub(crate) fn leave_phase(&mut self, cx: &mut Cx) {
         if let Phase::Leeching(download) = &mut self.phase {
             download.let_go(cx);
+        }
+    }
+
+    /// Asks trackers early if nobody is left to get anything from, nor anyone to be called soon.
+    pub(crate) fn hurry_if_alone(&mut self, cx: &mut Cx) {
+        let soon = cx.now + CALL_SOON_TIME;
+        let alone = self.peers.is_empty() && self.candidates.next_at().is_none_or(|at| at > soon);
+        if alone && self.is_leeching() && self.takes_peers() {
+            self.announcer.hurry(cx.now);
+            self.set_announce_timer(cx);
         }
     }
 
