@@ -118,6 +118,8 @@ pub(crate) enum Phase {
     Connecting,
     /// Bytes flow, and the peer's handshake is not whole yet.
     Handshaking(HandshakeDecoder),
+    /// The other end is ours too: it has been answered, and is to close once it has seen that.
+    Ourselves,
     /// Both sides have shaken hands.
     Open(Box<Open>),
 }
@@ -169,14 +171,14 @@ impl Peer {
     pub(crate) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
     pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
