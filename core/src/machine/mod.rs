@@ -296,6 +296,9 @@ impl Machine {
     fn on_peer_timer(&mut self, key: PeerKey, timer: PeerTimer) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match timer {
+            PeerTimer::Handshake if matches!(peer.phase, Phase::Ourselves) => {
+                self.cx.close(key, CloseReason::Ourselves);
+            }
             PeerTimer::Handshake => self.cx.close(key, CloseReason::Timeout),
             PeerTimer::Idle => {
                 if peer.is_idle(&mut self.cx) {

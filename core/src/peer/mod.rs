@@ -118,6 +118,8 @@ pub(crate) enum Phase {
     Connecting,
     /// Bytes flow, and the peer's handshake is not whole yet.
     Handshaking(HandshakeDecoder),
+    /// The other end is ours too: it has been answered, and is to close once it has seen that.
+    Ourselves,
     /// Both sides have shaken hands.
     Open(Box<Open>),
 }
@@ -169,14 +171,14 @@ impl Peer {
     pub(crate) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
     pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
@@ -279,9 +281,14 @@ impl Peer {
         self.received_at = now;
     }
 
-    /// Whether the peer has been silent for too long; if not, the deadline is set anew.
+    /// Whether the peer has been silent, or has taken nothing of what waits for it, for too long; if
+    /// not, the deadline is set anew.
     pub(crate) fn is_idle(&self, cx: &mut Cx) -> bool {
-        let deadline = self.received_at + IDLE_TIMEOUT;
+        let mut deadline = self.received_at + IDLE_TIMEOUT;
+        if !self.queue.is_empty() {
+            // However much it says: what waits for it takes memory that others need.
+            deadline = deadline.min(self.sent_at + IDLE_TIMEOUT);
+        }
         if deadline > cx.now {
             cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), deadline);
         }
