@@ -38,9 +38,9 @@ impl Talk {
             peers: Vec::new(),
             hosts: Vec::new(),
         };
-        session.add_torrent(Instant::START, add).expect("the first torrent is taken");
+        session.add_torrent(Instant::START, add).expect("a new torrent");
         let addr = SocketAddr::from(([192, 0, 2, 1], 6881));
-        let peer = session.accept(Instant::START, addr).expect("there is room for a first peer");
+        let peer = session.accept(Instant::START, addr).expect("room for a peer");
         let mut talk = Self { session, disk, peer, closed: None, heard: Vec::new() };
         talk.settle();
         talk.say(&speak::handshake(sample.metainfo.info_hash().as_bytes(), b"-XX0000-abcdefghijkl"));

@@ -22,10 +22,11 @@ const BACKOFF_FACTOR: u32 = 3;
 /// grows no longer: after six minutes.
 const FAILURES_MAX: u32 = 6;
 
-/// The pause after a connection that had worked.
+/// The pause after a connection that had worked, and the first after one that came to nothing.
 const RETRY_AFTER_OPEN: Duration = Duration::from_secs(30);
 
-/// The pause after a connection in which neither side had anything for the other.
+/// The pause after a connection in which neither side had anything for the other, and the longest
+/// after those that came to nothing.
 const RETRY_AFTER_REDUNDANT: Duration = Duration::from_secs(30 * 60);
 
 /// How long a ban lasts: longer than a poisoner's patience, short enough for a reused address.
@@ -54,6 +55,8 @@ pub(crate) enum Ended {
     Failed,
     /// It had shaken hands.
     WasOpen,
+    /// It had shaken hands and come to nothing, though nobody said why.
+    Idle,
     /// Neither side had anything for the other.
     Redundant,
     /// It must not be dialled again: it is ourselves or talks nonsense.
@@ -120,10 +123,11 @@ impl Candidates {
     pub(crate) fn on_ended(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, ended: Ended) {
         let Some(candidate) = self.by_addr.get_mut(&addr) else { return };
         let pause = match ended {
-            Ended::Failed => {
-                let pause = BACKOFF_START * BACKOFF_FACTOR.pow(candidate.failures.min(FAILURES_MAX - 1));
+            Ended::Failed | Ended::Idle => {
+                let factor = BACKOFF_FACTOR.pow(candidate.failures.min(FAILURES_MAX - 1));
                 candidate.failures += 1;
-                pause
+                let start = if ended == Ended::Failed { BACKOFF_START } else { RETRY_AFTER_OPEN };
+                (start * factor).min(RETRY_AFTER_REDUNDANT)
             }
             Ended::WasOpen => {
                 candidate.failures = 0;

@@ -195,18 +195,21 @@ impl Download {
         guilty
     }
 
-    /// A piece could not be written.
-    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) {
-        if self.storing.remove(&piece).is_some() {
+    /// A piece could not be written; false if it was not to be.
+    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
+        let was_storing = self.storing.remove(&piece).is_some();
+        if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
         }
+        was_storing
     }
 
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
-        self.refill |= !blocks.is_empty();
+        // A suspect piece that it was to fetch alone is free too.
+        self.refill |= !blocks.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -234,6 +237,16 @@ impl Download {
             }
         }
         self.refill = true;
+        self.settle(cx);
+    }
+
+    /// Takes back what a peer does not answer, so that it can be asked for anew, also of this peer.
+    pub(crate) fn take_back(&mut self, cx: &mut Cx, peer: &mut Peer, blocks: Vec<BlockRef>) {
+        self.refill |= !blocks.is_empty();
+        for block in blocks {
+            cancel(cx, peer, block);
+            self.picker.give_back(peer.key, block);
+        }
         self.settle(cx);
     }
 
@@ -294,4 +307,42 @@ fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
 
 const fn request(block: BlockRef) -> Message<'static> {
     Message::Request { index: block.piece().get(), begin: block.begin(), len: block.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::machine::lab::Lab;
+
+    #[test]
+    fn a_lone_source_that_loses_a_request_is_asked_again() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let seed = lab.giver(1, "x");
+        assert_eq!(lab.requests(seed), [(0, 0, 16_384), (0, 16_384, 16_384)]);
+        lab.give(seed, (0, 16_384, 16_384));
+        lab.pass(Duration::from_secs(59));
+        assert!(lab.requests(seed).is_empty());
+        lab.pass(Duration::from_secs(2));
+        assert_eq!(lab.heard(seed), ["cancel 0 0", "request 0 0"]);
+        lab.give(seed, (0, 0, 16_384));
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+    }
+
+    #[test]
+    fn what_a_busy_source_passes_over_is_asked_for_again() {
+        let mut lab = Lab::new(Config { requests_max: 4, ..Config::default() }, &".".repeat(100));
+        let seed = lab.giver(1, &"x".repeat(100));
+        let mut requests = lab.requests(seed);
+        let lost = requests.remove(0);
+        let mut again = 0;
+        for _ in 0..60 {
+            lab.give(seed, requests.remove(0));
+            lab.pass(Duration::from_secs(1));
+            requests.extend(lab.requests(seed));
+            again += requests.iter().filter(|request| **request == lost).count();
+            requests.retain(|request| *request != lost);
+        }
+        assert_eq!(again, 1);
+    }
 }
