@@ -134,6 +134,17 @@ pub struct Stats {
     pub lie_count: usize,
 }
 
+/// What a scripted peer is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// The next part of its flood.
+    Flood,
+    /// The next byte.
+    Trickle,
+    /// A sign of life.
+    KeepAlive,
+}
+
 /// What a scripted peer wants done.
 #[derive(Debug)]
 pub enum Act {
@@ -141,8 +152,8 @@ pub enum Act {
     Send(Conn, Vec<u8>),
     /// Call this address after this time.
     Dial(SocketAddr, Duration),
-    /// Wake it after this time.
-    Wake(Duration),
+    /// Wake it for this after this time.
+    Wake(Alarm, Duration),
 }
 
 /// A scripted peer.
@@ -172,8 +183,14 @@ struct Talk {
 }
 
 /// How often a flooder sends, and how much then.
-const FLOOD_EVERY: Duration = Duration::from_millis(20);
+const FLOOD_EVERY: Duration = Duration::from_millis(100);
 const FLOOD_LEN: usize = 16 * 1024;
+
+/// How long a byte of a trickle takes.
+const TRICKLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Time between two signs of life.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(90);
 
 /// Requests that a taker keeps outstanding.
 const ASK_COUNT: usize = 8;
@@ -202,10 +219,12 @@ impl Puppet {
     pub fn start(&mut self, acts: &mut Vec<Act>) {
         acts.extend(self.plan.dials.iter().map(|&addr| Act::Dial(addr, Duration::ZERO)));
         if self.plan.flood.is_some() {
-            acts.push(Act::Wake(FLOOD_EVERY));
+            acts.push(Act::Wake(Alarm::Flood, FLOOD_EVERY));
         }
         if self.plan.serve == Serve::Trickle {
-            acts.push(Act::Wake(Duration::from_secs(1)));
+            acts.push(Act::Wake(Alarm::Trickle, TRICKLE_EVERY));
+        } else {
+            acts.push(Act::Wake(Alarm::KeepAlive, KEEP_ALIVE_EVERY));
         }
     }
 
@@ -250,26 +269,27 @@ impl Puppet {
     }
 
     /// Time has passed. `room` tells how many bytes a connection would take.
-    pub fn woken(&mut self, room: impl Fn(Conn) -> usize, acts: &mut Vec<Act>) {
-        if let Some(flood) = self.plan.flood {
-            let shaken: Vec<Conn> =
-                self.talks.iter().filter(|(_, talk)| talk.shaken).map(|(&conn, _)| conn).collect();
-            for conn in shaken {
-                if room(conn) >= FLOOD_LEN {
-                    let bytes = self.flood(flood);
-                    acts.push(Act::Send(conn, bytes));
+    pub fn woken(&mut self, alarm: Alarm, room: impl Fn(Conn) -> usize, acts: &mut Vec<Act>) {
+        let shaken: Vec<Conn> =
+            self.talks.iter().filter(|(_, talk)| talk.shaken).map(|(&conn, _)| conn).collect();
+        for conn in shaken {
+            let bytes = match (alarm, self.plan.flood) {
+                (Alarm::Flood, Some(flood)) if room(conn) >= FLOOD_LEN => self.flood(flood),
+                (Alarm::Flood, _) => continue,
+                (Alarm::KeepAlive, _) => vec![0; 4],
+                (Alarm::Trickle, _) => {
+                    let talk = self.talks.get_mut(&conn).expect("it talks");
+                    talk.trickle.pop_front().into_iter().collect()
                 }
-            }
-            acts.push(Act::Wake(FLOOD_EVERY));
+            };
+            acts.push(Act::Send(conn, bytes));
         }
-        if self.plan.serve == Serve::Trickle {
-            for (&conn, talk) in &mut self.talks {
-                if let Some(byte) = talk.trickle.pop_front() {
-                    acts.push(Act::Send(conn, vec![byte]));
-                }
-            }
-            acts.push(Act::Wake(Duration::from_secs(1)));
-        }
+        let pause = match alarm {
+            Alarm::Flood => FLOOD_EVERY,
+            Alarm::Trickle => TRICKLE_EVERY,
+            Alarm::KeepAlive => KEEP_ALIVE_EVERY,
+        };
+        acts.push(Act::Wake(alarm, pause));
     }
 
     fn shake(&mut self, conn: Conn, peer_id: [u8; 20], acts: &mut Vec<Act>) {

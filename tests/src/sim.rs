@@ -16,7 +16,7 @@ use peerless_core::{AddTorrent, Check, Config, Input, Instant, Job, JobDone, Out
 
 use crate::host::Host;
 use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed, pick};
-use crate::puppet::{Plan, Puppet};
+use crate::puppet::{Alarm, Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::{Tracker, host_of};
 use crate::watch::Watch;
@@ -71,7 +71,7 @@ struct Scheduled {
 #[derive(Debug)]
 enum What {
     Wake(NodeId),
-    PuppetWake(NodeId),
+    PuppetWake(NodeId, Alarm),
     PuppetDial(NodeId, SocketAddr),
     /// The host's life in which it was asked for, and the job.
     Job(NodeId, u32, Box<Job>),
@@ -380,7 +380,7 @@ impl Swarm {
         self.now = next.at;
         match next.what {
             What::Wake(node) => self.wake(node),
-            What::PuppetWake(node) => self.wake_puppet(node),
+            What::PuppetWake(node, alarm) => self.wake_puppet(node, alarm),
             What::PuppetDial(node, addr) => self.dial(node, None, addr),
             What::Job(node, life, job) => self.work(node, life, *job),
             What::Dialled(link) => self.on_dialled(link),

@@ -14,7 +14,7 @@ use crate::wire::Handshake;
 
 impl Machine {
     pub(crate) fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if self.shutting_down {
             return None;
         }

@@ -206,7 +206,8 @@ impl Download {
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
-        self.refill |= !blocks.is_empty();
+        // A suspect piece that it was to fetch alone is free too.
+        self.refill |= !blocks.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
