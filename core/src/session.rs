@@ -134,6 +134,15 @@ impl Session {
         if let Input::Done(JobDone::Recorded { result }) = input {
             return self.on_recorded(result);
         }
+        let of_peer = match &input {
+            Input::Connected { peer } | Input::Received { peer, .. } | Input::Closed { peer, .. } => {
+                Some(*peer)
+            }
+            Input::Done(_) => None,
+        };
+        if of_peer.is_some_and(|peer| self.machine.peer(peer).is_none()) {
+            return;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.input(now, &input);
         }
@@ -191,15 +200,18 @@ impl Session {
 
     /// Tells that the first `len` bytes of [`Session::unsent`] have been handed to the system.
     pub fn sent(&mut self, now: Instant, peer: PeerKey, len: usize) {
+        // A runtime may tell this of a peer that it has lost meanwhile.
+        let Some(receiver) = self.machine.peer(peer) else { return };
+        let len = len.min(receiver.queue.len());
         if let Some(recorder) = &mut self.recorder {
-            recorder.sent(now, peer, self.machine.peer(peer), len);
+            recorder.sent(now, peer, receiver, len);
         }
         self.machine.sent(now, peer, len);
     }
 
     /// A torrent's figures; `None` for a key that is gone.
     #[must_use]
-    pub fn progress(&mut self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
+    pub fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
         self.machine.progress(now, torrent)
     }
 
@@ -226,11 +238,18 @@ impl Session {
 mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
+    use crate::input::CloseCause;
     use crate::job::{Job, Opened};
     use crate::metainfo::{Content, Create};
+    use crate::wire::{Handshake, Message};
+    use std::time::Duration;
 
     /// A session with a torrent of three pieces, of which `has` are there already.
     fn session(has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
+        session_with(Config::default(), has, purpose)
+    }
+
+    fn session_with(config: Config, has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
         let create = Create {
             name: "name".to_owned(),
             content: Content::File(3 * 16_384),
@@ -248,7 +267,7 @@ mod tests {
         for index in has {
             have.insert(metainfo.geometry().piece(*index).unwrap());
         }
-        let mut session = Session::new(Config::default(), 1, Instant::START);
+        let mut session = Session::new(config, 1, Instant::START);
         let add = AddTorrent {
             metainfo,
             root: PathBuf::new(),
@@ -284,5 +303,53 @@ mod tests {
             session.handle_input(Instant::START, Input::Done(JobDone::Saved { torrent, result: Ok(()) }));
             assert!(session.is_shut_down() && session.poll_timeout().is_none());
         }
+    }
+
+    #[test]
+    fn a_recording_is_done_again_whatever_else_the_session_was_asked() {
+        let at = |millis| Instant::from_start(Duration::from_millis(millis));
+        let progress_interval = Some(Duration::from_millis(400));
+        let config = Config { record: true, progress_interval, ..Config::default() };
+        let (mut session, torrent) = session_with(config, &[0], Purpose::Download);
+        let info_hash = session.info_hash(torrent).unwrap();
+        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: PeerId::new([1; 20]) }.encode();
+        let addr = SocketAddr::from(([192, 0, 2, 1], 1));
+        let peer = session.accept(at(100), addr).unwrap();
+        session.handle_input(at(450), Input::Received { peer, bytes: &handshake });
+        // The figures are asked for at a later time than that of the next input, and so is a peer.
+        assert!(session.progress(at(1400), torrent).is_some());
+        session.add_peer(at(510), torrent, addr);
+        session.accept(at(490), addr).unwrap();
+        let mut bytes = Vec::new();
+        for message in [Message::Unchoke, Message::Piece { index: 1, begin: 0, data: &[0; 16_384] }] {
+            message.encode(&mut bytes);
+        }
+        session.handle_input(at(495), Input::Received { peer, bytes: &bytes });
+        session.sent(at(700), peer, usize::MAX);
+        session.handle_input(at(500), Input::Closed { peer, cause: CloseCause::End });
+        // These come too late.
+        session.sent(at(900), peer, 10);
+        session.handle_input(at(901), Input::Received { peer, bytes: &[1; 100] });
+        // Within this time the second connection is given up.
+        (8..106).for_each(|step| session.handle_timeout(at(step * 100)));
+        session.shut_down(at(11_000));
+        let mut recording = Vec::new();
+        while !session.is_shut_down() {
+            match session.poll_output() {
+                Some(Output::Job(Job::Record { bytes, .. })) => {
+                    recording.extend(bytes);
+                    let done = JobDone::Recorded { result: Ok(()) };
+                    session.handle_input(at(11_000), Input::Done(done));
+                }
+                Some(Output::Job(Job::Save { torrent, .. })) => {
+                    let done = JobDone::Saved { torrent, result: Ok(()) };
+                    session.handle_input(at(11_000), Input::Done(done));
+                }
+                Some(_) => {}
+                None => session.handle_timeout(at(11_000)),
+            }
+        }
+        let replayed = crate::record::replay(&recording).unwrap();
+        assert!(replayed.cut_len == 0 && replayed.output_count > 10, "{replayed:?}");
     }
 }

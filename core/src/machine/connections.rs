@@ -14,7 +14,7 @@ use crate::wire::Handshake;
 
 impl Machine {
     pub(crate) fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if self.shutting_down {
             return None;
         }
@@ -180,6 +180,7 @@ impl Machine {
             torrent.candidates.on_ended(self.cx.now, &mut self.cx.rng, peer.addr, ended);
         }
         torrent.refill(&mut self.cx, &mut self.peers);
+        torrent.hurry_if_alone(&mut self.cx);
         self.want_dial(torrent_key);
     }
 }

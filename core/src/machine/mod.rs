@@ -81,7 +81,7 @@ impl Machine {
         now: Instant,
         add: AddTorrent,
     ) -> Result<TorrentKey, AddTorrentError> {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if self.shutting_down {
             return Err(AddTorrentError::ShuttingDown);
         }
@@ -96,19 +96,19 @@ impl Machine {
     }
 
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         self.close_torrent(torrent);
         self.settle();
     }
 
     pub(crate) fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         self.add_candidates(torrent, [addr], Source::User);
         self.settle();
     }
 
     pub(crate) fn shut_down(&mut self, now: Instant) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if std::mem::replace(&mut self.shutting_down, true) {
             return;
         }
@@ -128,7 +128,7 @@ impl Machine {
     }
 
     pub(crate) fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         match input {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
@@ -139,8 +139,8 @@ impl Machine {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        self.cx.now = now;
-        while let Some(key) = self.cx.timers.pop_due(now) {
+        self.cx.set_now(now);
+        while let Some(key) = self.cx.timers.pop_due(self.cx.now) {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
@@ -164,8 +164,8 @@ impl Machine {
     }
 
     pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, len: usize) {
-        self.cx.now = now;
         let Some(peer) = self.peers.get_mut(key) else { return };
+        self.cx.set_now(now);
         let payload_len = peer.on_sent(&mut self.cx, len);
         if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) {
             torrent.on_sent(&mut self.cx, &mut self.peers, key, payload_len);
@@ -173,9 +173,8 @@ impl Machine {
         self.settle();
     }
 
-    pub(crate) fn progress(&mut self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
-        self.cx.now = now;
-        self.torrents.get_mut(torrent).map(|torrent| torrent.progress(&self.cx, &self.peers))
+    pub(crate) fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
+        self.torrents.get(torrent).map(|torrent| torrent.progress(now, &self.peers))
     }
 
     pub(crate) fn torrent(&self, key: TorrentKey) -> Option<&Torrent> {
@@ -321,7 +320,7 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Progress => {
-                let progress = Box::new(torrent.progress(cx, peers));
+                let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });
                 if let Some(interval) = cx.config.progress_interval {
                     cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);

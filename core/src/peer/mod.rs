@@ -72,6 +72,8 @@ pub enum PeerError {
     },
     /// It keeps sending blocks that were not asked of it.
     UnaskedBlocks,
+    /// It chokes us right after each unchoke.
+    Flapping,
     /// It does not read what it makes us send.
     DoesNotRead,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for PeerError {
                 write!(f, "bad request of {len} bytes at {begin} of piece {index}")
             }
             Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
+            Self::Flapping => f.write_str("chokes and unchokes again and again"),
             Self::DoesNotRead => f.write_str("does not read what it is sent"),
         }
     }
@@ -254,25 +257,36 @@ impl Peer {
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
-        let wanted_read = self.wants_read();
-        let payload_len = self.queue.sent(len).payload_len;
+        let payload_len = self.shrink(cx, |queue| queue.sent(len)).payload_len;
         self.sent_at = cx.now;
-        if !wanted_read && self.wants_read() {
-            cx.outbox.push_back(Output::Resume { peer: self.key });
-        }
         if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
             open.up.add(cx.now, payload_len);
         }
         payload_len
     }
 
+    /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
+    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
+        let wanted_read = self.wants_read();
+        let taken = take(&mut self.queue);
+        if !wanted_read && self.wants_read() {
+            cx.outbox.push_back(Output::Resume { peer: self.key });
+        }
+        taken
+    }
+
     pub(crate) const fn on_received(&mut self, now: Instant) {
         self.received_at = now;
     }
 
-    /// Whether the peer has been silent for too long; if not, the deadline is set anew.
+    /// Whether the peer has been silent, or has taken nothing of what waits for it, for too long; if
+    /// not, the deadline is set anew.
     pub(crate) fn is_idle(&self, cx: &mut Cx) -> bool {
-        let deadline = self.received_at + IDLE_TIMEOUT;
+        let mut deadline = self.received_at + IDLE_TIMEOUT;
+        if !self.queue.is_empty() {
+            // However much it says: what waits for it takes memory that others need.
+            deadline = deadline.min(self.sent_at + IDLE_TIMEOUT);
+        }
         if deadline > cx.now {
             cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), deadline);
         }
@@ -284,7 +298,9 @@ impl Peer {
         if self.sent_at + KEEP_ALIVE_INTERVAL <= cx.now && self.queue.is_empty() {
             self.send(cx, Message::KeepAlive);
         }
-        let next = (self.sent_at + KEEP_ALIVE_INTERVAL).max(cx.now + Duration::from_secs(1));
+        let next = self.sent_at + KEEP_ALIVE_INTERVAL;
+        // What waits for a peer that does not read is a sign of life once it does.
+        let next = if next > cx.now { next } else { cx.now + KEEP_ALIVE_INTERVAL };
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), next);
     }
 
@@ -314,7 +330,7 @@ impl Peer {
         open.flow.am_choking = true;
         open.uploads.clear();
         let before = self.queue.payload_len();
-        self.queue.remove_unstarted_blocks();
+        self.shrink(cx, SendQueue::remove_unstarted_blocks);
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
         true
@@ -323,7 +339,7 @@ impl Peer {
     /// The peer takes a request back.
     pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
         let Some(open) = self.open_mut() else { return };
-        if !open.uploads.cancel(block) && self.queue.remove_block(block) {
+        if !open.uploads.cancel(block) && self.shrink(cx, |queue| queue.remove_block(block)) {
             cx.budget.end_upload(u64::from(block.len()));
         }
     }
@@ -342,5 +358,54 @@ impl Peer {
     pub(crate) fn upload_len(&self) -> u64 {
         let reading = self.open().map_or(0, |open| open.uploads.reading_len());
         self.queue.payload_len() as u64 + reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Block;
+    use crate::config::Config;
+    use crate::key::Key;
+    use crate::piece::Geometry;
+    use std::sync::Arc;
+
+    fn peer() -> (Cx, Peer) {
+        let mut cx = Cx::new(Config::default(), 1, Instant::START);
+        let mut peer = Peer::accepted(&mut cx, PeerKey::new(0, 0), SocketAddr::from(([192, 0, 2, 1], 1)));
+        peer.on_open(&mut cx, PeerId::new([1; 20]), 10);
+        (cx, peer)
+    }
+
+    #[test]
+    fn what_a_choke_or_a_cancel_takes_back_lets_us_read_again() {
+        let block = Geometry::new(16_384, 16_384).unwrap().range(0, 0, 16_384).unwrap();
+        let take_back: [fn(&mut Peer, &mut Cx, BlockRef); 2] =
+            [|peer, cx, _| _ = peer.choke(cx), |peer, cx, block| peer.cancel_upload(cx, block)];
+        for take_back in take_back {
+            let (mut cx, mut peer) = peer();
+            peer.unchoke(&mut cx);
+            peer.queue.push_bytes(&vec![0; UNSENT_LEN_READ_MAX - 1000]);
+            peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
+            assert!(!peer.wants_read());
+            cx.outbox.clear();
+            take_back(&mut peer, &mut cx, block);
+            assert!(peer.wants_read());
+            assert!(matches!(cx.outbox.pop_front(), Some(Output::Resume { .. })));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_costs_no_more_time_than_others() {
+        let (mut cx, mut peer) = peer();
+        peer.send(&mut cx, Message::Unchoke);
+        let key = TimerKey::Peer(peer.key, PeerTimer::KeepAlive);
+        for _ in 0..10 {
+            cx.now = cx.timers.get(key).unwrap();
+            cx.timers.clear(key);
+            peer.keep_alive(&mut cx);
+        }
+        assert_eq!(cx.now, Instant::START + KEEP_ALIVE_INTERVAL * 10);
+        assert_eq!(peer.queue.len(), 5, "no keep-alive behind what waits already");
     }
 }

@@ -55,6 +55,8 @@ struct Tier {
     rests: u32,
     /// When to announce next; `None` while that is under way, and when all has been told.
     next_at: Option<Instant>,
+    /// When the tracker that worked last allows the next announce.
+    allowed_at: Instant,
     in_flight: Option<Asked>,
     /// Whether a tracker of the tier knows that we are there.
     started: bool,
@@ -95,8 +97,16 @@ impl Announcer {
         }
     }
 
+    /// Nobody is left to get anything from: the trackers are asked as soon as they allow.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.tiers.iter_mut().for_each(|tier| tier.hurry(now));
+    }
+
     /// Every piece is there: the trackers that know us are told.
     pub(crate) fn complete(&mut self, now: Instant) {
+        if self.stopping {
+            return;
+        }
         for tier in &mut self.tiers {
             tier.owes_completed = tier.started || tier.in_flight.is_some();
             if tier.started && tier.in_flight.is_none() {
@@ -132,9 +142,11 @@ impl Announcer {
         match answer.and_then(|body| parse_announce(&body).map_err(|error| error.to_string())) {
             Ok(response) => {
                 let report = TrackerReport { peer_count: response.peers.len(), warning: response.warning };
-                let starving = stats.wants_peers && response.peers.is_empty();
-                let interval = response.min_interval.filter(|_| starving).unwrap_or(response.interval);
-                tier.on_success(cx.now, asked, interval, response.tracker_id, self.stopping);
+                let pauses = (response.interval, response.min_interval.unwrap_or(response.interval));
+                tier.on_success(cx.now, asked, pauses, response.tracker_id, self.stopping);
+                if stats.left > 0 && stats.wants_peers && response.peers.is_empty() {
+                    tier.hurry(cx.now);
+                }
                 tier.tell(cx, stats, Ok(report));
                 response.peers
             }
@@ -156,6 +168,7 @@ impl Tier {
             failed_count: 0,
             rests: 0,
             next_at: Some(now),
+            allowed_at: now,
             in_flight: None,
             started: false,
             owes_completed: false,
@@ -195,7 +208,7 @@ impl Tier {
         &mut self,
         now: Instant,
         asked: Asked,
-        interval: Duration,
+        (interval, min_interval): (Duration, Duration),
         id: Option<Vec<u8>>,
         stopping: bool,
     ) {
@@ -212,8 +225,16 @@ impl Tier {
         self.next_at = if stopping {
             self.started.then_some(now)
         } else {
-            Some(if self.owes_completed { now } else { now + interval })
+            Some(if self.owes_completed { now } else { now + interval.max(min_interval) })
         };
+        self.allowed_at = now + min_interval;
+    }
+
+    /// Moves the next announce to the first time that is allowed, unless it waits because of failures.
+    fn hurry(&mut self, now: Instant) {
+        if self.started && self.failed_count == 0 && self.rests == 0 {
+            self.next_at = self.next_at.map(|at| at.min(self.allowed_at.max(now)));
+        }
     }
 
     fn on_failure(&mut self, cx: &mut Cx, stats: &Stats, why: String, stopping: bool) {
@@ -370,5 +391,26 @@ mod tests {
         let mut lab = Lab::new(&[&["udp://a/x"]]);
         assert!(lab.step().is_empty());
         assert_eq!(lab.announcer.next_at(), Some(Instant::START + BACKOFF_START));
+    }
+
+    #[test]
+    fn a_leech_without_peers_asks_as_soon_as_the_tracker_allows() {
+        let at = |seconds| Some(Instant::START + Duration::from_secs(seconds));
+        let mut lab = Lab::new(&[&["http://a/x"]]);
+        lab.step();
+        lab.answer(0, Ok(b"d8:intervali900e12:min intervali100e5:peers0:e"));
+        assert_eq!(lab.announcer.next_at(), at(100), "the tracker named nobody");
+        lab.step();
+        lab.answer(0, Ok(b"d8:intervali900e12:min intervali100e5:peers6:\x01\x02\x03\x04\0\x01e"));
+        assert_eq!(lab.announcer.next_at(), at(1000));
+        lab.announcer.hurry(lab.cx.now);
+        assert_eq!(lab.announcer.next_at(), at(200), "nobody whom it named was there");
+        lab.step();
+        lab.answer(0, Err(FetchError::Timeout));
+        lab.announcer.hurry(lab.cx.now);
+        assert_eq!(lab.announcer.next_at(), at(215), "a tracker that fails has its rest");
+        lab.step();
+        lab.answer(0, Ok(b"d8:intervali900e12:min intervali1200e5:peers0:e"));
+        assert_eq!(lab.announcer.next_at(), at(1415), "the least interval is longer than the usual one");
     }
 }

@@ -195,18 +195,21 @@ impl Download {
         guilty
     }
 
-    /// A piece could not be written.
-    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) {
-        if self.storing.remove(&piece).is_some() {
+    /// A piece could not be written; false if it was not to be.
+    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
+        let was_storing = self.storing.remove(&piece).is_some();
+        if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
         }
+        was_storing
     }
 
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
-        self.refill |= !blocks.is_empty();
+        // A suspect piece that it was to fetch alone is free too.
+        self.refill |= !blocks.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 

@@ -4,7 +4,7 @@ use super::download::count_unasked;
 use super::{Phase, Torrent};
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
-use crate::job::{BlockDigest, DiskError, Purpose, StoreError};
+use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
 use crate::peer::{Peer, PeerError, Peers};
@@ -25,17 +25,14 @@ impl Torrent {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
             Message::KeepAlive | Message::Unknown { .. } => Ok(()),
-            Message::Choke => {
-                self.on_choke(cx, peer);
-                Ok(())
-            }
+            Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
-                open.flow.peer_choking = false;
+                self.may_ask |= open.flow.on_unchoke(cx.now);
                 Ok(())
             }
             Message::Interested => {
                 open.flow.peer_interested = true;
-                self.slots_changed = true;
+                self.offer_slot(cx, peer);
                 Ok(())
             }
             Message::NotInterested => {
@@ -60,14 +57,15 @@ impl Torrent {
         result.map_err(CloseReason::Violation)
     }
 
-    fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) {
-        let Some(open) = peer.open_mut() else { return };
-        open.flow.peer_choking = true;
+    fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) -> Result<(), PeerError> {
+        let Some(open) = peer.open_mut().filter(|open| !open.flow.peer_choking) else { return Ok(()) };
+        open.flow.on_choke(cx.now)?;
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
         if let Phase::Leeching(download) = &mut self.phase {
             download.give_back_all(cx, peer.key, &owed);
         }
+        Ok(())
     }
 
     fn on_have(&mut self, cx: &mut Cx, peer: &mut Peer, index: u32) -> Result<(), CloseReason> {
@@ -82,7 +80,9 @@ impl Torrent {
         if !is_new {
             return Ok(());
         }
-        open.wanted_count += u32::from(self.is_leeching() && !self.have.has(piece));
+        let is_wanted = self.is_leeching() && !self.have.has(piece);
+        open.wanted_count += u32::from(is_wanted);
+        self.may_ask |= is_wanted;
         self.after_pieces_told(cx, peer)
     }
 
@@ -95,6 +95,7 @@ impl Torrent {
         };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
+        self.may_ask = true;
         match &mut self.phase {
             Phase::Leeching(download) if open.pieces.is_empty() => {
                 download.picker.add_peer(&pieces);
@@ -145,7 +146,6 @@ impl Torrent {
         let block = u32::try_from(data.len()).ok();
         let block = block.and_then(|len| self.storage.metainfo.geometry().exact_block(index, begin, len));
         let Some(open) = peers.get_mut(key).and_then(Peer::open_mut) else { return Ok(()) };
-        open.down.add(cx.now, len);
         let rate = open.down.per_second(cx.now);
         let asked =
             block.filter(|block| open.requests.answered(cx.now, *block, rate, cx.config.requests_max));
@@ -153,7 +153,10 @@ impl Torrent {
             self.wasted_len += len;
             return count_unasked(&mut open.unasked_count);
         };
+        // Only these count for the peer: or it could buy its slot with anything.
+        open.down.add(cx.now, len);
         open.unasked_count = open.unasked_count.saturating_sub(1);
+        self.may_ask = true;
         self.wasted_len += match &mut self.phase {
             Phase::Leeching(download) => download.on_block(cx, peers, key, block, data),
             Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
@@ -242,11 +245,10 @@ impl Torrent {
     }
 
     fn on_unwritten_piece(&mut self, cx: &mut Cx, piece: PieceIndex, error: DiskError) {
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.on_unwritten(cx, piece);
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        if download.on_unwritten(cx, piece) {
+            self.fail(cx, error);
         }
-        debug_assert!(self.purpose == Purpose::Download, "only a download stores pieces");
-        self.fail(cx, error);
     }
 
     /// Leaves a peer that sent bad data, for long.

@@ -17,6 +17,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use announcer::Stats;
 pub(crate) use candidates::{Ended, Source};
@@ -31,6 +32,7 @@ use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
+use crate::time::Instant;
 use crate::wire::Message;
 use announcer::Announcer;
 use candidates::Candidates;
@@ -38,6 +40,10 @@ use checking::Checking;
 use choker::Choker;
 use download::Download;
 use saving::Saving;
+
+/// How long a leech without peers waits for the next address to be ready rather than ask trackers:
+/// about as long as an announce takes at worst.
+const CALL_SOON_TIME: Duration = Duration::from_secs(15);
 
 /// A torrent of a session.
 #[derive(Debug)]
@@ -56,8 +62,10 @@ pub(crate) struct Torrent {
     saving: Saving,
     /// Peers that may request.
     unchoked_count: usize,
-    /// Whether a slot may have become free, or a peer may have come to want one.
+    /// Whether a slot has become free.
     slots_changed: bool,
+    /// Whether the peer whose message is handled may be asked for more than before it.
+    may_ask: bool,
     /// Payload received, good or bad.
     down: Rate,
     /// Payload sent.
@@ -114,6 +122,7 @@ impl Torrent {
             saving: Saving::default(),
             unchoked_count: 0,
             slots_changed: false,
+            may_ask: false,
             down: Rate::new(cx.now),
             up: Rate::new(cx.now),
             wasted_len: 0,
@@ -191,7 +200,10 @@ impl Torrent {
         peers: &mut Peers,
         key: PeerKey,
     ) -> Result<(), CloseReason> {
-        if let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key)) {
+        // Not for each message: most cost a peer a few bytes, and a look for blocks costs us more.
+        if std::mem::take(&mut self.may_ask)
+            && let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key))
+        {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
             download.refill |= !was_endgame && download.picker.in_endgame();
@@ -270,6 +282,16 @@ impl Torrent {
         }
     }
 
+    /// Asks trackers early if nobody is left to get anything from, nor anyone to be called soon.
+    pub(crate) fn hurry_if_alone(&mut self, cx: &mut Cx) {
+        let soon = cx.now + CALL_SOON_TIME;
+        let alone = self.peers.is_empty() && self.candidates.next_at().is_none_or(|at| at > soon);
+        if alone && self.is_leeching() && self.takes_peers() {
+            self.announcer.hurry(cx.now);
+            self.set_announce_timer(cx);
+        }
+    }
+
     /// Announces what is due, and sets the timer for the next.
     pub(crate) fn announce_due(&mut self, cx: &mut Cx) {
         if matches!(self.phase, Phase::Checking(_)) && !self.closing {
@@ -315,7 +337,7 @@ impl Torrent {
     }
 
     /// The figures at this moment.
-    pub(crate) fn progress(&mut self, cx: &Cx, peers: &Peers) -> Progress {
+    pub(crate) fn progress(&self, now: Instant, peers: &Peers) -> Progress {
         let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
         let (mut seed_count, mut unchoked_count) = (0, 0);
         for open in open {
@@ -336,8 +358,8 @@ impl Torrent {
             downloaded_len: self.down.total(),
             uploaded_len: self.up.total(),
             wasted_len: self.wasted_len,
-            down_rate: self.down.per_second(cx.now),
-            up_rate: self.up.per_second(cx.now),
+            down_rate: self.down.per_second_at(now),
+            up_rate: self.up.per_second_at(now),
             peer_count: self.peers.len(),
             seed_count,
             unchoked_count,

@@ -59,21 +59,13 @@ impl Torrent {
     }
 
     /// Unchokes peers that wait while slots are free, without waiting for the next round.
-    ///
-    /// Not those that had a slot a moment ago: a peer must not gain by changing its mind.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx, peers: &mut Peers) {
         self.slots_changed = false;
         let free = cx.config.upload_slots.saturating_sub(self.unchoked_count);
         if free == 0 || !self.takes_peers() {
             return;
         }
-        let now = cx.now;
-        let waits = |key: &PeerKey| {
-            peers.get(*key).and_then(Peer::open).is_some_and(|open| {
-                let rested = open.unchoked_at.is_none_or(|at| now.since(at) >= CHOKE_INTERVAL);
-                open.flow.am_choking && open.flow.peer_interested && rested
-            })
-        };
+        let waits = |key: &PeerKey| peers.get(*key).is_some_and(|peer| waits(cx, peer));
         let mut waiting: Vec<PeerKey> = self.peers.iter().copied().filter(waits).collect();
         cx.rng.shuffle(&mut waiting);
         for key in waiting.into_iter().take(free) {
@@ -82,4 +74,20 @@ impl Torrent {
             }
         }
     }
+
+    /// Unchokes a peer that has come to want something, if a slot is free.
+    pub(super) fn offer_slot(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        if self.unchoked_count < cx.config.upload_slots && self.takes_peers() && waits(cx, peer) {
+            self.unchoked_count += usize::from(peer.unchoke(cx));
+        }
+    }
+}
+
+/// Whether a free slot may go to this peer. Not to one that had a slot a moment ago: a peer must not
+/// gain by changing its mind.
+fn waits(cx: &Cx, peer: &Peer) -> bool {
+    peer.open().is_some_and(|open| {
+        let rested = open.unchoked_at.is_none_or(|at| cx.now.since(at) >= CHOKE_INTERVAL);
+        open.flow.am_choking && open.flow.peer_interested && rested
+    })
 }
