@@ -123,6 +123,8 @@ impl Watch {
             Some(Heard::Message { id: Some(speak::CHOKE), .. }) => {
                 self.talk(peer).choked = true;
                 self.release_all(peer);
+                // What it was asked for a moment ago is dropped with the rest.
+                self.again.retain(|(other, _)| *other != peer);
             }
             Some(Heard::Message { id: Some(speak::UNCHOKE), .. }) => self.talk(peer).choked = false,
             Some(Heard::Message { id: Some(speak::PIECE), numbers, .. }) => self.on_piece(peer, numbers),

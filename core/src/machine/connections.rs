@@ -93,7 +93,7 @@ impl Machine {
         match self.peers.get_mut(key) {
             Some(peer) if !peer.outgoing => {
                 // Nothing further is read. If it is someone who repeats our id, its time runs out.
-                peer.phase = Phase::Connecting;
+                peer.phase = Phase::Ourselves;
                 peer.send_handshake(&mut self.cx, info_hash);
                 Ok(())
             }

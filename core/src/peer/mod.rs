@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bitfield::{Bitfield, BitfieldError};
+use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
@@ -118,6 +119,8 @@ pub(crate) enum Phase {
     Connecting,
     /// Bytes flow, and the peer's handshake is not whole yet.
     Handshaking(HandshakeDecoder),
+    /// The other end is ours too: it has been answered, and is to close once it has seen that.
+    Ourselves,
     /// Both sides have shaken hands.
     Open(Box<Open>),
 }
@@ -169,14 +172,14 @@ impl Peer {
     pub(crate) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
     pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
@@ -251,8 +254,11 @@ impl Peer {
         self.queue.len() > UNSENT_LEN_MAX
     }
 
-    pub(crate) fn wants_read(&self) -> bool {
-        self.queue.len() <= UNSENT_LEN_READ_MAX
+    /// Whether to read what it says: not while it does not read what we send it, nor while it sends
+    /// blocks faster than they get to disk.
+    pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
+        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
+        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
@@ -267,9 +273,9 @@ impl Peer {
 
     /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
     fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
-        let wanted_read = self.wants_read();
+        let wanted_read = self.wants_read(&cx.budget);
         let taken = take(&mut self.queue);
-        if !wanted_read && self.wants_read() {
+        if !wanted_read && self.wants_read(&cx.budget) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
         taken
@@ -387,10 +393,10 @@ mod tests {
             peer.unchoke(&mut cx);
             peer.queue.push_bytes(&vec![0; UNSENT_LEN_READ_MAX - 1000]);
             peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
-            assert!(!peer.wants_read());
+            assert!(!peer.wants_read(&cx.budget));
             cx.outbox.clear();
             take_back(&mut peer, &mut cx, block);
-            assert!(peer.wants_read());
+            assert!(peer.wants_read(&cx.budget));
             assert!(matches!(cx.outbox.pop_front(), Some(Output::Resume { .. })));
         }
     }

@@ -146,6 +146,7 @@ impl Download {
         self.storing.insert(piece, givers.into_iter().map(giver).collect());
         let digest_blocks = self.verdicts.is_suspect(piece);
         let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
+        cx.budget.begin_store(torrent, piece, storage.metainfo.geometry().len_of(piece));
         cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
     }
 

@@ -42,10 +42,12 @@ impl Torrent {
                 interested: open.flow.peer_interested,
                 snubbed: !seeding && open.requests.snubbed,
                 moved_len: if seeding { up } else { down },
+                unchoked_at: open.unchoked_at,
+                unchoked: !open.flow.am_choking,
                 newcomer: cx.now.since(open.connected_at) < NEWCOMER_TIME,
             });
         }
-        let chosen = self.choker.rank(&mut cx.rng, seeding, cx.config.upload_slots, &contenders);
+        let chosen = self.choker.rank(cx.now, &mut cx.rng, seeding, cx.config.upload_slots, &contenders);
         for contender in &contenders {
             let Some(peer) = peers.get_mut(contender.peer) else { continue };
             if chosen.contains(&contender.peer) {
