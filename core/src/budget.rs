@@ -3,10 +3,18 @@
 //! A piece is counted whole from its opening until it is written or thrown away, so that every
 //! block asked for has its place before it comes: no peer can push the process past the limit, and
 //! a slow disk keeps new pieces from being opened. Payload read for peers is counted apart.
+//!
+//! Of the pieces on their way to disk only a few may wait: while there are more, no blocks are read
+//! from the peers that owe some. What is hashed is then still in the CPU's cache.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::key::{PeerKey, TorrentKey};
+use crate::piece::PieceIndex;
+
+/// The part of the limit that pieces on their way to disk may take before reading pauses: with the
+/// default, 4 MiB. Enough to keep every worker at work, and little more than a cache holds.
+const STORING_SHARE: u64 = 16;
 
 /// What is in use, and who waits for more.
 #[derive(Debug)]
@@ -14,6 +22,11 @@ pub(crate) struct Budget {
     max: u64,
     /// Bytes of open pieces and of pieces on their way to disk.
     pieces_len: u64,
+    /// Pieces on their way to disk, with their lengths, and the sum of these.
+    storing: BTreeMap<(TorrentKey, PieceIndex), u32>,
+    storing_len: u64,
+    /// Whether so much is on its way to disk that reading pauses.
+    disk_busy: bool,
     /// Bytes of payload being read or waiting to be sent.
     uploads_len: u64,
     /// Peers whose next read had no place, or had to wait behind those of others.
@@ -35,6 +48,9 @@ impl Budget {
         Self {
             max: max as u64,
             pieces_len: 0,
+            storing: BTreeMap::new(),
+            storing_len: 0,
+            disk_busy: false,
             uploads_len: 0,
             waiting: VecDeque::new(),
             turn: None,
@@ -76,6 +92,29 @@ impl Budget {
     pub(crate) fn end_piece(&mut self, len: u32) {
         self.pieces_len = self.pieces_len.saturating_sub(u64::from(len));
         self.freed = true;
+    }
+
+    /// A piece of `len` bytes goes to disk. One is always allowed, however long.
+    pub(crate) fn begin_store(&mut self, torrent: TorrentKey, piece: PieceIndex, len: u32) {
+        if self.storing.insert((torrent, piece), len).is_none() {
+            self.storing_len += u64::from(len);
+        }
+        self.disk_busy |= self.storing.len() > 1 && self.storing_len > self.max / STORING_SHARE;
+    }
+
+    /// A piece is no more on its way to disk. True if that lets reading go on: once half is done, so
+    /// that it does not stop and go with every piece.
+    pub(crate) fn end_store(&mut self, torrent: TorrentKey, piece: PieceIndex) -> bool {
+        if let Some(len) = self.storing.remove(&(torrent, piece)) {
+            self.storing_len -= u64::from(len);
+        }
+        let few = self.storing.len() <= 1 || self.storing_len <= self.max / STORING_SHARE / 2;
+        few && std::mem::take(&mut self.disk_busy)
+    }
+
+    /// Whether so much is on its way to disk that no further blocks are to be read.
+    pub(crate) const fn is_disk_busy(&self) -> bool {
+        self.disk_busy
     }
 
     /// Takes `len` bytes for an upload, or notes that `peer` waits for them.
@@ -120,6 +159,7 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::key::Key;
+    use crate::piece::Geometry;
 
     #[test]
     fn pieces_are_opened_while_they_fit() {
@@ -132,6 +172,33 @@ mod tests {
         assert_eq!(budget.pieces_to_open(30), 0);
         budget.end_piece(60);
         assert_eq!(budget.pieces_to_open(30), 1);
+    }
+
+    #[test]
+    fn reading_pauses_from_too_much_on_its_way_to_disk_until_half_of_it_is_there() {
+        let torrent = TorrentKey::new(0, 0);
+        let geometry = Geometry::new(100, 10).unwrap();
+        let piece = |index| geometry.piece(index).unwrap();
+        let mut budget = Budget::new(40 * usize::try_from(STORING_SHARE).unwrap());
+        (0..4).for_each(|index| budget.begin_store(torrent, piece(index), 10));
+        assert!(!budget.is_disk_busy());
+        budget.begin_store(torrent, piece(4), 10);
+        assert!(budget.is_disk_busy());
+        assert!(!budget.end_store(torrent, piece(9)), "never began");
+        assert!(!budget.end_store(torrent, piece(0)) && !budget.end_store(torrent, piece(1)));
+        assert!(budget.is_disk_busy() && budget.end_store(torrent, piece(2)));
+        assert!(!budget.is_disk_busy() && !budget.end_store(torrent, piece(3)));
+    }
+
+    #[test]
+    fn one_long_piece_pauses_nothing() {
+        let torrent = TorrentKey::new(0, 0);
+        let geometry = Geometry::new(100, 10).unwrap();
+        let mut budget = Budget::new(40);
+        budget.begin_store(torrent, geometry.piece(0).unwrap(), 10);
+        assert!(!budget.is_disk_busy());
+        budget.begin_store(torrent, geometry.piece(1).unwrap(), 10);
+        assert!(budget.is_disk_busy() && budget.end_store(torrent, geometry.piece(1).unwrap()));
     }
 
     #[test]

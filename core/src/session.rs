@@ -12,7 +12,7 @@ use crate::key::{PeerKey, TorrentKey};
 use crate::machine::Machine;
 use crate::metainfo::Metainfo;
 use crate::output::{Event, Output, Progress};
-use crate::peer::{Peer, Unsent};
+use crate::peer::Unsent;
 use crate::record::Recorder;
 use crate::time::Instant;
 use crate::torrent::Torrent;
@@ -186,10 +186,11 @@ impl Session {
         self.machine.poll_timeout().into_iter().chain(flush_at).min()
     }
 
-    /// Whether to read from this peer now. False while it does not read what we send it.
+    /// Whether to read from this peer now. False while it does not read what we send it, and while
+    /// it owes blocks and too many wait to get to disk.
     #[must_use]
     pub fn wants_read(&self, peer: PeerKey) -> bool {
-        self.machine.peer(peer).is_some_and(Peer::wants_read)
+        self.machine.wants_read(peer)
     }
 
     /// The bytes to send to this peer, in order; nothing for a key that is gone.
@@ -267,6 +268,16 @@ mod tests {
         for index in has {
             have.insert(metainfo.geometry().piece(*index).unwrap());
         }
+        session_of(config, metainfo, have, purpose)
+    }
+
+    fn session_of(
+        config: Config,
+        metainfo: Metainfo,
+        have: Bitfield,
+        purpose: Purpose,
+    ) -> (Session, TorrentKey) {
+        let unsure = Bitfield::empty(have.piece_count());
         let mut session = Session::new(config, 1, Instant::START);
         let add = AddTorrent {
             metainfo,
@@ -278,9 +289,44 @@ mod tests {
             hosts: Vec::new(),
         };
         let torrent = session.add_torrent(Instant::START, add).unwrap();
-        let opened = Opened { have, unsure: Bitfield::empty(3), ours: true };
+        let opened = Opened { have, unsure, ours: true };
         session.handle_input(Instant::START, Input::Done(JobDone::Opened { torrent, result: Ok(opened) }));
         (session, torrent)
+    }
+
+    fn received(session: &mut Session, peer: PeerKey, bytes: &[u8]) {
+        session.handle_input(Instant::START, Input::Received { peer, bytes });
+    }
+
+    #[test]
+    fn who_owes_blocks_is_not_read_while_the_disk_is_behind() {
+        let config = Config { buffer_len_max: 64 * 1024, ..Config::default() };
+        let (mut session, torrent) = session_with(config, &[], Purpose::Download);
+        let (owes, other) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        let peers = [owes, other].map(|ip| session.accept(Instant::START, (ip, 1).into()).unwrap());
+        let info_hash = session.info_hash(torrent).unwrap();
+        for (peer, id) in peers.into_iter().zip(1..) {
+            let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: PeerId::new([id; 20]) };
+            received(&mut session, peer, &handshake.encode());
+        }
+        // A bitfield of all three pieces and an unchoke, upon which all are asked for.
+        received(&mut session, peers[0], &[0, 0, 0, 2, 5, 0b1110_0000, 0, 0, 0, 1, 1]);
+        let block = |index| [&[0, 0, 0x40, 9, 7, 0, 0, 0, index, 0, 0, 0, 0], &[0; 16_384][..]].concat();
+        received(&mut session, peers[0], &block(0));
+        assert!(session.wants_read(peers[0]), "one piece may be on its way, however long");
+        received(&mut session, peers[0], &block(1));
+        assert_eq!(peers.map(|peer| session.wants_read(peer)), [false, true]);
+        let mut jobs = Vec::new();
+        while let Some(output) = session.poll_output() {
+            assert!(!matches!(output, Output::Resume { .. }));
+            if let Output::Job(Job::Store { piece, blocks, .. }) = output {
+                jobs.push(JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) });
+            }
+        }
+        session.handle_input(Instant::START, Input::Done(jobs.pop().unwrap()));
+        assert!(session.wants_read(peers[0]));
+        let mut outputs = std::iter::from_fn(|| session.poll_output());
+        assert!(outputs.any(|output| matches!(output, Output::Resume { peer } if peer == peers[0])));
     }
 
     fn saves(session: &mut Session) -> Vec<bool> {
@@ -291,6 +337,37 @@ mod tests {
             }
         }
         saves
+    }
+
+    #[test]
+    fn files_that_are_there_or_empty_are_told_when_the_rest_is_fetched() {
+        let create = Create {
+            name: "name".to_owned(),
+            content: Content::Folder(
+                [("a", 16_384), ("b", 0), ("c", 16_384)]
+                    .map(|(name, len)| (vec![name.to_owned()], len))
+                    .to_vec(),
+            ),
+            piece_len: 16_384,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: None,
+            creation_date: None,
+        };
+        let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 2])).unwrap();
+        let mut have = Bitfield::empty(2);
+        have.insert(metainfo.geometry().piece(0).unwrap());
+        let (mut session, _) = session_of(Config::default(), metainfo, have, Purpose::Download);
+        let mut files = Vec::new();
+        while let Some(output) = session.poll_output() {
+            if let Output::Event(Event::FileDone { file, .. }) = output {
+                files.push(file);
+            }
+        }
+        assert_eq!(files, [0, 1]);
     }
 
     #[test]

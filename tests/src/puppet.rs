@@ -27,6 +27,8 @@ pub struct Stats {
     pub choke_count: usize,
     /// Requests heard.
     pub request_count: usize,
+    /// Keep-alives heard.
+    pub keep_alive_count: usize,
     /// Payload bytes heard.
     pub got_len: u64,
     /// Payload bytes said, right or wrong.
@@ -164,7 +166,7 @@ impl Puppet {
                 Heard::Message { id: Some(id), numbers, len } => {
                     self.on_message(conn, id, numbers, len, acts)
                 }
-                Heard::Message { id: None, .. } => {}
+                Heard::Message { id: None, .. } => self.stats.keep_alive_count += 1,
             }
         }
     }

@@ -191,3 +191,48 @@ fn addresses_that_never_answer_are_given_up_and_do_not_hold_up_the_rest() {
     let done = swarm.run_until(5 * MINUTE, |swarm| swarm.complete_count() == 1);
     assert!(done, "{:#?}", swarm.host(leech).events);
 }
+
+#[test]
+fn blocks_owed_by_peers_that_never_answer_do_not_use_up_the_memory() {
+    let sample = sample();
+    let mut swarm = Swarm::new(8, Net::default());
+    let never = Plan { serve: Serve::Never, ..Plan::seed(b'n') };
+    let peers: Vec<SocketAddr> = (0..4)
+        .map(|mark| {
+            let plan = Plan { peer_id: Plan::seed(b'a' + mark).peer_id, ..never.clone() };
+            let node = swarm.add_puppet(&sample, plan, Speed::default());
+            swarm.addr(node)
+        })
+        .collect();
+    // Room for three open pieces: the four that answer nothing are asked first and fill it.
+    let config = Config { buffer_len_max: 3 * 65_536, ..Config::default() };
+    let leech = swarm.add_host(config, Speed::default());
+    swarm.host_mut(leech).disk.insert(&sample);
+    let torrent = swarm.start(leech, &sample, Role::leech(&peers));
+    swarm.run_for(5 * SECOND);
+    let seed = swarm.add_seed(&sample);
+    let (now, addr) = (swarm.now(), swarm.addr(seed));
+    swarm.host_mut(leech).session.add_peer(now, torrent, addr);
+    swarm.settle(leech);
+    let done = swarm.run_until(2 * MINUTE, |swarm| swarm.complete_count() == 1);
+    assert!(done, "{:#?}", swarm.host(leech).events);
+}
+
+#[test]
+fn who_is_silent_is_let_go_and_who_is_not_hears_from_us() {
+    let sample = sample();
+    let mut swarm = Swarm::new(10, Net::default());
+    // Neither unchokes; the one sends keep-alives, the other has nothing to trickle.
+    let alive = Plan { unchokes: false, ..Plan::seed(b'a') };
+    let silent = Plan { unchokes: false, serve: Serve::Trickle, ..Plan::seed(b's') };
+    let alive = swarm.add_puppet(&sample, alive, Speed::default());
+    let silent = swarm.add_puppet(&sample, silent, Speed::default());
+    let peers = [swarm.addr(alive), swarm.addr(silent)];
+    let leech = swarm.add_leech(&sample, &peers);
+    swarm.run_for(15 * MINUTE);
+    let (alive, silent) = (swarm.puppet(alive), swarm.puppet(silent));
+    assert_eq!((alive.conn_count(), alive.stats.closed_count), (1, 0), "a live peer was let go");
+    assert!(alive.stats.keep_alive_count >= 7, "{:?}: two minutes may pass (BEP 3)", alive.stats);
+    assert!(silent.stats.closed_count >= 1, "a silent peer is kept");
+    assert!(closed_for(&swarm, leech, |reason| *reason == CloseReason::Timeout) >= 1);
+}

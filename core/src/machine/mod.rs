@@ -163,6 +163,10 @@ impl Machine {
         self.peers.get(key)
     }
 
+    pub(crate) fn wants_read(&self, key: PeerKey) -> bool {
+        self.peers.get(key).is_some_and(|peer| peer.wants_read(&self.cx.budget))
+    }
+
     pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, len: usize) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         self.cx.set_now(now);
@@ -264,8 +268,12 @@ impl Machine {
             }
             JobDone::Stored { torrent, piece, blocks, result } => {
                 blocks.into_iter().for_each(|block| cx.pool.give_back(block));
+                let reads_go_on = cx.budget.end_store(torrent, piece);
                 if let Some(torrent) = torrents.get_mut(torrent) {
                     torrent.on_stored(cx, peers, piece, result);
+                }
+                if reads_go_on {
+                    self.resume_reads();
                 }
             }
             JobDone::Read { torrent, peer, range, result } => {
@@ -291,6 +299,13 @@ impl Machine {
             },
             JobDone::Recorded { .. } => {}
         }
+    }
+
+    /// Lets everyone speak again: who was not read, and why, is not kept.
+    fn resume_reads(&mut self) {
+        let (peers, cx) = (&self.peers, &mut self.cx);
+        let resumed = peers.iter().filter(|(_, peer)| peer.open().is_some() && peer.wants_read(&cx.budget));
+        cx.outbox.extend(resumed.map(|(peer, _)| Output::Resume { peer }));
     }
 
     fn on_peer_timer(&mut self, key: PeerKey, timer: PeerTimer) {

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
+use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
@@ -207,8 +208,11 @@ impl Peer {
         self.queue.len() > UNSENT_LEN_MAX
     }
 
-    pub(crate) fn wants_read(&self) -> bool {
-        self.queue.len() <= UNSENT_LEN_READ_MAX
+    /// Whether to read what it says: not while it does not read what we send it, nor while it sends
+    /// blocks faster than they get to disk.
+    pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
+        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
+        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
@@ -223,9 +227,9 @@ impl Peer {
 
     /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
     fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
-        let wanted_read = self.wants_read();
+        let wanted_read = self.wants_read(&cx.budget);
         let taken = take(&mut self.queue);
-        if !wanted_read && self.wants_read() {
+        if !wanted_read && self.wants_read(&cx.budget) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
         taken
@@ -343,10 +347,10 @@ mod tests {
             peer.unchoke(&mut cx);
             peer.queue.push_bytes(&vec![0; UNSENT_LEN_READ_MAX - 1000]);
             peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
-            assert!(!peer.wants_read());
+            assert!(!peer.wants_read(&cx.budget));
             cx.outbox.clear();
             take_back(&mut peer, &mut cx, block);
-            assert!(peer.wants_read());
+            assert!(peer.wants_read(&cx.budget));
             assert!(matches!(cx.outbox.pop_front(), Some(Output::Resume { .. })));
         }
     }

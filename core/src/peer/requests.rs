@@ -129,6 +129,16 @@ impl Requests {
         std::mem::take(&mut self.outstanding).into_iter().map(|request| request.block).collect()
     }
 
+    /// Whether nothing is outstanding.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
+    /// Notes that the peer could not deliver, because we did not read.
+    pub(crate) const fn excuse(&mut self, now: Instant) {
+        self.progress_at = now;
+    }
+
     /// All that is outstanding.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockRef> {
         self.outstanding.iter().map(|request| request.block)

@@ -72,6 +72,12 @@ impl Download {
         }
     }
 
+    /// The files that nothing is missing of.
+    pub(crate) fn complete_files(&self) -> impl Iterator<Item = usize> {
+        let files = self.storage.metainfo.layout().files().iter().zip(&self.file_left).enumerate();
+        files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
+    }
+
     /// Whether pieces are on their way to disk.
     pub(crate) fn is_storing(&self) -> bool {
         !self.storing.is_empty()
@@ -146,6 +152,7 @@ impl Download {
         self.storing.insert(piece, givers.into_iter().map(giver).collect());
         let digest_blocks = self.verdicts.is_suspect(piece);
         let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
+        cx.budget.begin_store(torrent, piece, storage.metainfo.geometry().len_of(piece));
         cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
     }
 
@@ -168,7 +175,7 @@ impl Download {
         for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
             if let Some(left) = self.file_left.get_mut(span.file) {
                 *left = left.saturating_sub(1);
-                if *left == 0 {
+                if *left == 0 && metainfo.layout().files().get(span.file).is_some_and(|file| !file.padding) {
                     complete.push(span.file);
                 }
             }

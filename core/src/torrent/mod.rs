@@ -233,6 +233,9 @@ impl Torrent {
         let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
         let Some(open) = peer.open_mut() else { return };
+        if cx.budget.is_disk_busy() {
+            open.requests.excuse(cx.now);
+        }
         if open.requests.due_at().is_some_and(|at| at <= cx.now) {
             if std::mem::replace(&mut open.requests.snubbed, true) {
                 let owed = open.requests.blocks().collect();
