@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use peerless_core::text::escaped;
 use peerless_core::{DiskError, DiskErrorKind, FetchError};
 
+pub use peerless_jobs::words;
+
 /// The exit codes. They are a contract: a number never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -139,16 +141,6 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The system's words for an error, without the number that the library appends to them.
-#[must_use]
-pub fn words(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(at) = text.rfind(" (os error") {
-        text.truncate(at);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,12 +171,6 @@ mod tests {
         let failure = Failure::new(Exit::Input, "a\nb\u{1b}[2J", "gone");
         assert!(!failure.message().contains(char::is_control), "{failure}");
         assert!(failure.message().ends_with(": gone"), "{failure}");
-    }
-
-    #[test]
-    fn the_systems_words_come_without_their_number() {
-        assert_eq!(words(&io::Error::from_raw_os_error(2)), "No such file or directory");
-        assert_eq!(words(&io::Error::other("odd")), "odd");
     }
 
     #[test]

@@ -29,12 +29,18 @@ pub(crate) struct Budget {
     disk_busy: bool,
     /// Bytes of payload being read or waiting to be sent.
     uploads_len: u64,
-    /// Peers whose next read had no place.
+    /// Peers whose next read had no place, or had to wait behind those of others.
     waiting: VecDeque<PeerKey>,
+    /// The peer taken out of that line last: what it asks for is not behind the others.
+    turn: Option<PeerKey>,
+    /// Whether who is first in line did not fit, and nothing has ended since.
+    full: bool,
     /// Torrents that had no room to open a piece.
     starved: BTreeSet<TorrentKey>,
     /// Whether a piece has ended since the starved were last taken.
     freed: bool,
+    /// Whether a torrent has found no room since that was last asked.
+    short: bool,
 }
 
 impl Budget {
@@ -47,8 +53,11 @@ impl Budget {
             disk_busy: false,
             uploads_len: 0,
             waiting: VecDeque::new(),
+            turn: None,
+            full: false,
             starved: BTreeSet::new(),
             freed: false,
+            short: false,
         }
     }
 
@@ -61,6 +70,13 @@ impl Budget {
     /// Notes that `torrent` waits for room to open a piece.
     pub(crate) fn starve(&mut self, torrent: TorrentKey) {
         self.starved.insert(torrent);
+        self.short = true;
+    }
+
+    /// Whether a torrent has come to wait for room: those that have no use for theirs are to end
+    /// their pieces.
+    pub(crate) const fn take_short(&mut self) -> bool {
+        std::mem::replace(&mut self.short, false)
     }
 
     /// The torrents that waited for room, once pieces have made some.
@@ -103,26 +119,39 @@ impl Budget {
 
     /// Takes `len` bytes for an upload, or notes that `peer` waits for them.
     ///
-    /// Uploads may use half of the limit; the first is always allowed, so that one can go on.
+    /// Uploads may use half of the limit; the first is always allowed, so that one can go on. Who
+    /// comes while others wait gets in line, or a busy peer would take each place that it frees.
     pub(crate) fn take_upload(&mut self, peer: PeerKey, len: u32) -> bool {
         let wanted = self.uploads_len + u64::from(len);
-        if self.uploads_len > 0 && wanted > self.max / 2 {
-            if !self.waiting.contains(&peer) {
-                self.waiting.push_back(peer);
-            }
-            return false;
+        let fits = self.uploads_len == 0 || wanted <= self.max / 2;
+        let in_turn = self.turn.take() == Some(peer);
+        if fits && (in_turn || self.waiting.is_empty()) {
+            self.uploads_len = wanted;
+            return true;
         }
-        self.uploads_len = wanted;
-        true
+        self.full |= !fits;
+        if in_turn {
+            self.waiting.push_front(peer);
+        } else if !self.waiting.contains(&peer) {
+            self.waiting.push_back(peer);
+        }
+        false
     }
 
     pub(crate) fn end_upload(&mut self, len: u64) {
         self.uploads_len = self.uploads_len.saturating_sub(len);
+        self.full &= len == 0;
     }
 
-    /// The next peer that waits, if there is room again.
+    /// The next peer that waits, until one has not fitted.
     pub(crate) fn next_waiting(&mut self) -> Option<PeerKey> {
-        (self.uploads_len < self.max / 2).then(|| self.waiting.pop_front()).flatten()
+        self.turn = if self.full { None } else { self.waiting.pop_front() };
+        self.turn
+    }
+
+    /// Forgets a peer that is gone.
+    pub(crate) fn forget(&mut self, peer: PeerKey) {
+        self.waiting.retain(|waiting| *waiting != peer);
     }
 }
 
@@ -181,5 +210,22 @@ mod tests {
         assert_eq!(budget.next_waiting(), None);
         budget.end_upload(80);
         assert_eq!((budget.next_waiting(), budget.next_waiting()), (Some(b), None));
+    }
+
+    #[test]
+    fn room_that_is_too_small_for_the_first_in_line_waits_to_grow() {
+        let [a, b, c] = [0, 1, 2].map(|index| PeerKey::new(index, 0));
+        let mut budget = Budget::new(100);
+        assert!(budget.take_upload(a, 30) && !budget.take_upload(b, 30) && !budget.take_upload(c, 10));
+        budget.end_upload(5);
+        assert!(!budget.take_upload(a, 5), "who frees a place does not get before those that wait");
+        assert!(budget.next_waiting() == Some(b) && !budget.take_upload(b, 30));
+        assert_eq!(budget.next_waiting(), None, "nothing has changed");
+        budget.end_upload(5);
+        assert!(budget.next_waiting() == Some(b) && budget.take_upload(b, 30));
+        assert!(budget.next_waiting() == Some(c) && !budget.take_upload(c, 10));
+        budget.forget(c);
+        budget.end_upload(20);
+        assert_eq!((budget.next_waiting(), budget.next_waiting()), (Some(a), None));
     }
 }

@@ -89,6 +89,12 @@ impl Cx {
         }
     }
 
+    /// The time of the call that begins. A caller may have taken it before that of an earlier one:
+    /// here time never goes back, so that a recording of both gives what they gave.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
         self.outbox.push_back(Output::Event(event));
     }

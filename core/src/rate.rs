@@ -43,6 +43,12 @@ impl Rate {
         self.total
     }
 
+    /// As [`Rate::per_second`], and nothing changes.
+    #[must_use]
+    pub(crate) fn per_second_at(&self, now: Instant) -> u64 {
+        self.clone().per_second(now)
+    }
+
     /// Bytes per second over the window that ends now, or over the time since counting began.
     pub(crate) fn per_second(&mut self, now: Instant) -> u64 {
         self.turn(now);

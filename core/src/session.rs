@@ -134,6 +134,15 @@ impl Session {
         if let Input::Done(JobDone::Recorded { result }) = input {
             return self.on_recorded(result);
         }
+        let of_peer = match &input {
+            Input::Connected { peer } | Input::Received { peer, .. } | Input::Closed { peer, .. } => {
+                Some(*peer)
+            }
+            Input::Done(_) => None,
+        };
+        if of_peer.is_some_and(|peer| self.machine.peer(peer).is_none()) {
+            return;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.input(now, &input);
         }
@@ -192,15 +201,18 @@ impl Session {
 
     /// Tells that the first `len` bytes of [`Session::unsent`] have been handed to the system.
     pub fn sent(&mut self, now: Instant, peer: PeerKey, len: usize) {
+        // A runtime may tell this of a peer that it has lost meanwhile.
+        let Some(receiver) = self.machine.peer(peer) else { return };
+        let len = len.min(receiver.queue.len());
         if let Some(recorder) = &mut self.recorder {
-            recorder.sent(now, peer, self.machine.peer(peer), len);
+            recorder.sent(now, peer, receiver, len);
         }
         self.machine.sent(now, peer, len);
     }
 
     /// A torrent's figures; `None` for a key that is gone.
     #[must_use]
-    pub fn progress(&mut self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
+    pub fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
         self.machine.progress(now, torrent)
     }
 
@@ -227,12 +239,18 @@ impl Session {
 mod tests {
     use super::*;
     use crate::bitfield::Bitfield;
+    use crate::input::CloseCause;
     use crate::job::{Job, Opened};
     use crate::metainfo::{Content, Create};
-    use crate::wire::Handshake;
+    use crate::wire::{Handshake, Message};
+    use std::time::Duration;
 
     /// A session with a torrent of three pieces, of which `has` are there already.
     fn session(has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
+        session_with(Config::default(), has, purpose)
+    }
+
+    fn session_with(config: Config, has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
         let create = Create {
             name: "name".to_owned(),
             content: Content::File(3 * 16_384),
@@ -250,7 +268,16 @@ mod tests {
         for index in has {
             have.insert(metainfo.geometry().piece(*index).unwrap());
         }
-        let config = Config { buffer_len_max: 64 * 1024, ..Config::default() };
+        session_of(config, metainfo, have, purpose)
+    }
+
+    fn session_of(
+        config: Config,
+        metainfo: Metainfo,
+        have: Bitfield,
+        purpose: Purpose,
+    ) -> (Session, TorrentKey) {
+        let unsure = Bitfield::empty(have.piece_count());
         let mut session = Session::new(config, 1, Instant::START);
         let add = AddTorrent {
             metainfo,
@@ -262,7 +289,7 @@ mod tests {
             hosts: Vec::new(),
         };
         let torrent = session.add_torrent(Instant::START, add).unwrap();
-        let opened = Opened { have, unsure: Bitfield::empty(3), ours: true };
+        let opened = Opened { have, unsure, ours: true };
         session.handle_input(Instant::START, Input::Done(JobDone::Opened { torrent, result: Ok(opened) }));
         (session, torrent)
     }
@@ -273,7 +300,8 @@ mod tests {
 
     #[test]
     fn who_owes_blocks_is_not_read_while_the_disk_is_behind() {
-        let (mut session, torrent) = session(&[], Purpose::Download);
+        let config = Config { buffer_len_max: 64 * 1024, ..Config::default() };
+        let (mut session, torrent) = session_with(config, &[], Purpose::Download);
         let (owes, other) = ([192, 0, 2, 1], [192, 0, 2, 2]);
         let peers = [owes, other].map(|ip| session.accept(Instant::START, (ip, 1).into()).unwrap());
         let info_hash = session.info_hash(torrent).unwrap();
@@ -312,6 +340,37 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_there_or_empty_are_told_when_the_rest_is_fetched() {
+        let create = Create {
+            name: "name".to_owned(),
+            content: Content::Folder(
+                [("a", 16_384), ("b", 0), ("c", 16_384)]
+                    .map(|(name, len)| (vec![name.to_owned()], len))
+                    .to_vec(),
+            ),
+            piece_len: 16_384,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: None,
+            creation_date: None,
+        };
+        let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 2])).unwrap();
+        let mut have = Bitfield::empty(2);
+        have.insert(metainfo.geometry().piece(0).unwrap());
+        let (mut session, _) = session_of(Config::default(), metainfo, have, Purpose::Download);
+        let mut files = Vec::new();
+        while let Some(output) = session.poll_output() {
+            if let Output::Event(Event::FileDone { file, .. }) = output {
+                files.push(file);
+            }
+        }
+        assert_eq!(files, [0, 1]);
+    }
+
+    #[test]
     fn a_shutdown_ends_as_soon_as_the_state_is_saved() {
         for purpose in [Purpose::Download, Purpose::Serve] {
             let (mut session, torrent) = session(&[0, 2], purpose);
@@ -321,5 +380,53 @@ mod tests {
             session.handle_input(Instant::START, Input::Done(JobDone::Saved { torrent, result: Ok(()) }));
             assert!(session.is_shut_down() && session.poll_timeout().is_none());
         }
+    }
+
+    #[test]
+    fn a_recording_is_done_again_whatever_else_the_session_was_asked() {
+        let at = |millis| Instant::from_start(Duration::from_millis(millis));
+        let progress_interval = Some(Duration::from_millis(400));
+        let config = Config { record: true, progress_interval, ..Config::default() };
+        let (mut session, torrent) = session_with(config, &[0], Purpose::Download);
+        let info_hash = session.info_hash(torrent).unwrap();
+        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: PeerId::new([1; 20]) }.encode();
+        let addr = SocketAddr::from(([192, 0, 2, 1], 1));
+        let peer = session.accept(at(100), addr).unwrap();
+        session.handle_input(at(450), Input::Received { peer, bytes: &handshake });
+        // The figures are asked for at a later time than that of the next input, and so is a peer.
+        assert!(session.progress(at(1400), torrent).is_some());
+        session.add_peer(at(510), torrent, addr);
+        session.accept(at(490), addr).unwrap();
+        let mut bytes = Vec::new();
+        for message in [Message::Unchoke, Message::Piece { index: 1, begin: 0, data: &[0; 16_384] }] {
+            message.encode(&mut bytes);
+        }
+        session.handle_input(at(495), Input::Received { peer, bytes: &bytes });
+        session.sent(at(700), peer, usize::MAX);
+        session.handle_input(at(500), Input::Closed { peer, cause: CloseCause::End });
+        // These come too late.
+        session.sent(at(900), peer, 10);
+        session.handle_input(at(901), Input::Received { peer, bytes: &[1; 100] });
+        // Within this time the second connection is given up.
+        (8..106).for_each(|step| session.handle_timeout(at(step * 100)));
+        session.shut_down(at(11_000));
+        let mut recording = Vec::new();
+        while !session.is_shut_down() {
+            match session.poll_output() {
+                Some(Output::Job(Job::Record { bytes, .. })) => {
+                    recording.extend(bytes);
+                    let done = JobDone::Recorded { result: Ok(()) };
+                    session.handle_input(at(11_000), Input::Done(done));
+                }
+                Some(Output::Job(Job::Save { torrent, .. })) => {
+                    let done = JobDone::Saved { torrent, result: Ok(()) };
+                    session.handle_input(at(11_000), Input::Done(done));
+                }
+                Some(_) => {}
+                None => session.handle_timeout(at(11_000)),
+            }
+        }
+        let replayed = crate::record::replay(&recording).unwrap();
+        assert!(replayed.cut_len == 0 && replayed.output_count > 10, "{replayed:?}");
     }
 }

@@ -101,6 +101,12 @@ fn full_path(storage: &Storage, span: Span) -> PathBuf {
     files.get(span.file).map_or_else(|| storage.root.clone(), |file| storage.root.join(&file.path))
 }
 
+/// The error of work on a span of a file, with the place in the file.
+fn span_error(storage: &Storage, span: Span, error: &io::Error) -> DiskError {
+    let error = read_error(&full_path(storage, span), error);
+    DiskError { why: format!("{}, at byte {}", error.why, span.offset), ..error }
+}
+
 /// The error of a read that may have found the end of the file.
 pub(crate) fn read_error(path: &Path, error: &io::Error) -> DiskError {
     match error.kind() == io::ErrorKind::UnexpectedEof {

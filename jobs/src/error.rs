@@ -8,7 +8,17 @@ use peerless_core::{DiskError, DiskErrorKind};
 
 /// The disk error that `error` is, when it came of working on `path`.
 pub(crate) fn disk_error(path: &Path, error: &io::Error) -> DiskError {
-    DiskError { kind: kind_of(error), path: path.to_owned(), why: error.to_string() }
+    DiskError { kind: kind_of(error), path: path.to_owned(), why: words(error) }
+}
+
+/// The system's words for an error, without the number that the library appends to them.
+#[must_use]
+pub fn words(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.rfind(" (os error") {
+        text.truncate(at);
+    }
+    text
 }
 
 /// A disk error in our own words.
@@ -66,6 +76,14 @@ mod tests {
             let error = disk_error(Path::new("a/b"), &io::Error::from(from));
             assert_eq!((error.kind, error.path.as_path()), (to, Path::new("a/b")), "{from}");
         }
+    }
+
+    #[test]
+    fn the_systems_words_come_without_their_number() {
+        assert_eq!(words(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(words(&io::Error::other("odd")), "odd");
+        let error = disk_error(Path::new("f"), &io::Error::from_raw_os_error(28));
+        assert!(!error.why.contains("os error"), "{error}");
     }
 
     #[cfg(unix)]

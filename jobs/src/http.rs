@@ -19,7 +19,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
-use crate::error::locked;
+use crate::error::{locked, words};
 use guard::{Guard, Reach};
 
 /// Redirects followed for one GET; more are a loop.
@@ -128,7 +128,7 @@ fn tls(url: &Uri, options: &HttpOptions) -> Result<TlsConfig, FetchError> {
         return Ok(builder.build());
     };
     let failed = |why: String| FetchError::Failed(format!("{}: {why}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let pem = std::fs::read(path).map_err(|error| failed(words(&error)))?;
     let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -173,7 +173,7 @@ fn fetch_error(error: ureq::Error, options: &HttpOptions) -> FetchError {
     match error {
         ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => FetchError::Timeout,
-        ureq::Error::Io(error) => FetchError::Failed(error.to_string()),
+        ureq::Error::Io(error) => FetchError::Failed(words(&error)),
         ureq::Error::LargeResponseHeader(_, _) => FetchError::TooLong(options.header_len_max as u64),
         ureq::Error::BadUri(why) => FetchError::Url(why),
         ureq::Error::Http(error) => FetchError::Url(error.to_string()),

@@ -16,6 +16,7 @@ mod resolve;
 mod resume;
 pub mod verify;
 
+pub use error::words;
 pub use http::{HttpOptions, fetch};
 pub use peerless_core::Lane;
 

@@ -2,6 +2,8 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use crate::error::words;
+
 /// The most addresses taken of one host: more are of no use for one peer.
 const ADDR_COUNT_MAX: usize = 16;
 
@@ -9,7 +11,7 @@ const ADDR_COUNT_MAX: usize = 16;
 pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     // In a URL, and so in what users type, an IPv6 address stands in brackets.
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let found = (bare, port).to_socket_addrs().map_err(|error| error.to_string())?;
+    let found = (bare, port).to_socket_addrs().map_err(|error| words(&error))?;
     let mut addrs: Vec<_> = Vec::new();
     for addr in found {
         if addrs.len() < ADDR_COUNT_MAX && !addrs.contains(&addr) {

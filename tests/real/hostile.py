@@ -1,7 +1,8 @@
-"""A peer or tracker that answers with garbage, always the same.
+"""A peer or tracker that answers with garbage, always the same, or not at all.
 
     hostile.py peer PORT      any connection: garbage, then silence
     hostile.py tracker PORT   any request: HTTP 200 with garbage as body
+    hostile.py mute PORT      any connection: silence
 
 Prints a line per connection.
 """
@@ -35,13 +36,23 @@ class Tracker(socketserver.StreamRequestHandler):
             pass
 
 
+class Mute(socketserver.BaseRequestHandler):
+    def handle(self):
+        print("request from", self.client_address[0], flush=True)
+        try:
+            while self.request.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
 
 if __name__ == "__main__":
-    handler = {"peer": Peer, "tracker": Tracker}[sys.argv[1]]
+    handler = {"peer": Peer, "tracker": Tracker, "mute": Mute}[sys.argv[1]]
     with Server(("0.0.0.0", int(sys.argv[2])), handler) as server:
         print("ready", flush=True)
         server.serve_forever()

@@ -1,17 +1,19 @@
 //! Bytes to operations on a Session, with its promises checked after each.
 
+mod jobs;
+mod talk;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use peerless_core::{
-    AddTorrent, Check, CloseCause, Config, DiskError, DiskErrorKind, FetchError, Input, Instant, Job,
-    JobDone, Output, PeerKey, Purpose, StoreError, TorrentKey,
+    AddTorrent, Check, CloseCause, Config, Input, Instant, Job, Output, PeerKey, Purpose, TorrentKey,
 };
 
 use crate::host::Host;
 use crate::sample::Sample;
-use crate::speak::{self, Ear, Heard};
+use crate::speak::Ear;
 
 /// The torrent of every run: four pieces, the last one short.
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
@@ -23,6 +25,10 @@ const BUFFER_LEN_MAX: usize = 128 * 1024;
 
 /// The most operations of one run: a longer input only repeats itself.
 const OP_COUNT_MAX: usize = 2000;
+
+/// What is cut finely of each stream, and the parts of the rest.
+const HEAD_LEN_MAX: usize = 300;
+const PAYLOAD_PART_LEN: usize = 997;
 
 /// Timeouts that may be handled at one moment before it counts as a busy loop.
 const TIMEOUT_COUNT_MAX: usize = 100;
@@ -159,28 +165,6 @@ impl World {
         }
     }
 
-    /// An honest peer says all at once: who it is, what it has, and that it will give and take.
-    fn greet(&mut self, index: usize, source: &mut Source<'_>) {
-        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up && !peer.greeted) else {
-            return;
-        };
-        peer.greeted = true;
-        let mut peer_id = *b"-YY0000-000000000000";
-        peer_id[18..].copy_from_slice(&self.met_count.to_be_bytes());
-        self.met_count = self.met_count.wrapping_add(1);
-        let mut bytes = speak::handshake(SAMPLE.metainfo.info_hash().as_bytes(), &peer_id);
-        let manner = source.below(256);
-        let has = [0xF0, 0xF0, 0x90, 0][manner & 3];
-        speak::message(&mut bytes, speak::BITFIELD, &[], &[has]);
-        if manner & 0x1C != 0 {
-            speak::message(&mut bytes, speak::UNCHOKE, &[], &[]);
-        }
-        if manner & 0x20 != 0 {
-            speak::message(&mut bytes, speak::INTERESTED, &[], &[]);
-        }
-        self.receive(index, &bytes);
-    }
-
     fn add(&mut self, source: &mut Source<'_>) {
         self.drain();
         let flags = source.below(256);
@@ -240,134 +224,6 @@ impl World {
         }
     }
 
-    fn pick_peer(&self, source: &mut Source<'_>) -> usize {
-        source.below(self.peers.len())
-    }
-
-    /// Bytes of a peer that is up; a runtime asks whether they are wanted before it reads.
-    fn receive(&mut self, index: usize, bytes: &[u8]) {
-        let Some(peer) = self.peers.get(index).filter(|peer| peer.up).map(|peer| peer.key) else {
-            return;
-        };
-        if self.host.session.wants_read(peer) {
-            for bytes in bytes.chunks(self.cut) {
-                self.host.session.handle_input(self.now, Input::Received { peer, bytes });
-            }
-        }
-    }
-
-    fn shake(&mut self, source: &mut Source<'_>) {
-        let (index, who) = (self.pick_peer(source), source.below(16));
-        let mut peer_id = *b"-XX0000-000000000000";
-        peer_id[19] = b'a' + u8::try_from(who).expect("below 16");
-        if who == 15 {
-            peer_id = *self.host.session.peer_id().as_bytes();
-        }
-        let mut info_hash = *SAMPLE.metainfo.info_hash().as_bytes();
-        info_hash[0] ^= u8::from(who == 14);
-        self.receive(index, &speak::handshake(&info_hash, &peer_id));
-    }
-
-    /// A message of a peer, with numbers that are near to what is right.
-    fn say(&mut self, source: &mut Source<'_>) {
-        let (index, id, slip) = (self.pick_peer(source), source.below(11), source.below(16) == 0);
-        if id == usize::from(speak::BITFIELD) && !slip {
-            return;
-        }
-        // Rarely out of range or off the grid, which ends the connection.
-        let (count, odd) = if slip { (5, source.below(0x80) << 7) } else { (4, 0) };
-        let numbers = [source.below(count), source.below(2) * 0x4000 + odd, 0x4000 - odd / 2];
-        let numbers = numbers.map(|number| u32::try_from(number).expect("a small number"));
-        let (count, tail): (usize, &[u8]) = match u8::try_from(id).expect("below 11") {
-            speak::HAVE => (1, &[]),
-            speak::BITFIELD => (0, source.take(1)),
-            speak::REQUEST | speak::CANCEL => (3, &[]),
-            speak::PIECE => (2, source.take(numbers[0] as usize)),
-            9.. => (1, source.take(3)),
-            _ => (0, &[]),
-        };
-        let mut bytes = Vec::new();
-        speak::message(&mut bytes, u8::try_from(id).expect("below 11"), &numbers[..count], tail);
-        self.receive(index, &bytes);
-    }
-
-    /// A peer answers one of its requests: rightly, or with one byte wrong.
-    fn serve(&mut self, source: &mut Source<'_>) {
-        let (index, which, wrong) = (self.pick_peer(source), source.below(16), source.below(16) == 0);
-        self.hear(index, usize::MAX);
-        let Some(peer) = self.peers.get_mut(index).filter(|peer| !peer.requests.is_empty()) else {
-            return;
-        };
-        let request = peer.requests.remove(which % peer.requests.len());
-        let [piece, begin, len] = request;
-        let range = SAMPLE.metainfo.geometry().range(piece, begin, len);
-        let mut data = SAMPLE.bytes(range.expect("the session asks for what exists")).to_vec();
-        data[0] ^= u8::from(wrong);
-        let mut bytes = Vec::new();
-        speak::message(&mut bytes, speak::PIECE, &[piece, begin], &data);
-        self.receive(index, &bytes);
-    }
-
-    fn finish_job(&mut self, source: &mut Source<'_>) {
-        self.drain();
-        if self.jobs.is_empty() {
-            return;
-        }
-        let job = self.jobs.remove(source.below(self.jobs.len()));
-        let done = match job {
-            Job::Announce { torrent, tier, .. } => {
-                let body =
-                    [&b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"[..], b"de", b"x"];
-                JobDone::Announced { torrent, tier, result: Ok(body[source.below(3)].to_vec()) }
-            }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Ok(vec![addr(source.below(16))]) }
-            }
-            job @ (Job::Open { .. }
-            | Job::Check { .. }
-            | Job::Store { .. }
-            | Job::Read { .. }
-            | Job::Save { .. }
-            | Job::Record { .. }) => self.host.disk.run(job),
-        };
-        self.host.session.handle_input(self.now, Input::Done(done));
-    }
-
-    fn fail_job(&mut self, source: &mut Source<'_>) {
-        self.drain();
-        if self.jobs.is_empty() {
-            return;
-        }
-        let error = || DiskError { kind: DiskErrorKind::Full, path: "/sim".into(), why: "full".into() };
-        let done = match self.jobs.remove(source.below(self.jobs.len())) {
-            Job::Open { torrent, storage, .. } => {
-                self.host.disk.give_up(storage.metainfo.info_hash());
-                JobDone::Opened { torrent, result: Err(error()) }
-            }
-            Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
-            Job::Store { torrent, piece, blocks, .. } => {
-                JobDone::Stored { torrent, piece, blocks, result: Err(StoreError::Disk(error())) }
-            }
-            Job::Read { torrent, peer, range, .. } => {
-                JobDone::Read { torrent, peer, range, result: Err(error()) }
-            }
-            Job::Save { torrent, storage, close, .. } => {
-                if close {
-                    self.host.disk.give_up(storage.metainfo.info_hash());
-                }
-                JobDone::Saved { torrent, result: Err(error()) }
-            }
-            Job::Announce { torrent, tier, .. } => {
-                JobDone::Announced { torrent, tier, result: Err(FetchError::Timeout) }
-            }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Err("none".into()) }
-            }
-            Job::Record { .. } => JobDone::Recorded { result: Err(error()) },
-        };
-        self.host.session.handle_input(self.now, Input::Done(done));
-    }
-
     /// Time passes, to the next timeout or by some power of two.
     fn pass_time(&mut self, source: &mut Source<'_>) {
         // Small steps are the most likely: a big one ends every conversation.
@@ -382,12 +238,6 @@ impl World {
             }
             assert!(count < TIMEOUT_COUNT_MAX, "time stands still at {:?}", self.now);
         }
-    }
-
-    /// The system takes some of what waits to be sent.
-    fn take_sent(&mut self, source: &mut Source<'_>) {
-        let (index, len) = (self.pick_peer(source), [1, 17, 5000, usize::MAX][source.below(4)]);
-        self.hear(index, len);
     }
 
     fn meddle(&mut self, source: &mut Source<'_>) {
@@ -410,24 +260,6 @@ impl World {
             }
             _ => {}
         }
-    }
-
-    /// The far end of a connection hears up to `len` bytes.
-    fn hear(&mut self, index: usize, len: usize) {
-        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up) else {
-            return;
-        };
-        let mut left = len;
-        let Peer { key, ear, requests, .. } = peer;
-        let mut heard = 0;
-        for run in self.host.session.unsent(*key) {
-            let part = &run[..run.len().min(left)];
-            left -= part.len();
-            heard += part.len();
-            ear.hear(part, |one| note(requests, one));
-        }
-        assert!(requests.len() <= self.host.config.requests_max, "{key:?}: too many requests");
-        self.host.session.sent(self.now, *key, heard);
     }
 
     fn drain(&mut self) {
@@ -479,17 +311,6 @@ impl World {
                 assert!(progress.have_count <= progress.piece_count, "{progress:?}");
                 assert!(progress.done_len <= progress.wanted_len, "{progress:?}");
             }
-        }
-    }
-}
-
-fn note(requests: &mut Vec<[u32; 3]>, heard: Heard) {
-    if let Heard::Message { id: Some(id), numbers, .. } = heard {
-        let known = requests.iter().position(|&request| request == numbers);
-        match (id, known) {
-            (speak::REQUEST, None) => requests.push(numbers),
-            (speak::CANCEL, Some(index)) => drop(requests.remove(index)),
-            _ => {}
         }
     }
 }

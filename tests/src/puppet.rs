@@ -1,5 +1,9 @@
 //! Scripted peers: each does by its plan what an honest client would not.
 
+mod plan;
+
+pub use plan::{Flood, Plan, Serve, Shake};
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,109 +13,6 @@ use peerless_core::rng::Rng;
 use crate::link::Conn;
 use crate::sample::Sample;
 use crate::speak::{self, Ear, Heard};
-
-/// How a scripted peer shakes hands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shake {
-    /// As it should.
-    Right,
-    /// With another info-hash.
-    WrongHash,
-    /// With the peer id of whom it talks to, as if that one had called itself.
-    Mirror,
-    /// Not at all.
-    Never,
-    /// With random bytes.
-    Garbage,
-}
-
-/// What a scripted peer answers to requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serve {
-    /// The right bytes.
-    Right,
-    /// Wrong bytes for so many of 1000 blocks.
-    Wrong(usize),
-    /// Nothing.
-    Never,
-    /// The right bytes, one a second.
-    Trickle,
-}
-
-/// What a scripted peer sends without end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flood {
-    /// Keep-alives.
-    KeepAlives,
-    /// The same `have`.
-    Haves,
-    /// `interested` and `not interested` in turn.
-    Interest,
-    /// `choke` and `unchoke` in turn.
-    Chokes,
-    /// Messages with ids that nobody knows.
-    Unknown,
-    /// Requests for the first piece.
-    Requests,
-    /// Blocks that nobody asked for.
-    Blocks,
-    /// Random bytes behind a good handshake.
-    Garbage,
-    /// One frame that says it is 4 GiB long, and its bytes.
-    Frame,
-}
-
-/// What a scripted peer does.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Whom it dials.
-    pub dials: Vec<SocketAddr>,
-    /// How long after a connection has ended it dials again; `None`: never.
-    pub redial: Option<Duration>,
-    /// How it shakes hands.
-    pub shake: Shake,
-    /// Its peer id.
-    pub peer_id: [u8; 20],
-    /// Whether it reads what is sent to it.
-    pub reads: bool,
-    /// Whether it says to have everything.
-    pub has: bool,
-    /// Whether it unchokes who is interested.
-    pub unchokes: bool,
-    /// What it answers to requests.
-    pub serve: Serve,
-    /// Whether it takes what it can get.
-    pub asks: bool,
-    /// What it sends without end.
-    pub flood: Option<Flood>,
-}
-
-impl Plan {
-    /// An honest seed that dials nobody; `mark` makes its peer id.
-    #[must_use]
-    pub fn seed(mark: u8) -> Self {
-        let mut peer_id = *b"-XX0000-............";
-        peer_id[8..].fill(mark);
-        Self {
-            dials: Vec::new(),
-            redial: None,
-            shake: Shake::Right,
-            peer_id,
-            reads: true,
-            has: true,
-            unchokes: true,
-            serve: Serve::Right,
-            asks: false,
-            flood: None,
-        }
-    }
-
-    /// One that takes and never gives, and dials `addr`.
-    #[must_use]
-    pub fn free_rider(mark: u8, addr: SocketAddr) -> Self {
-        Self { dials: vec![addr], has: false, unchokes: false, asks: true, ..Self::seed(mark) }
-    }
-}
 
 /// What has happened to a scripted peer so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,12 +27,25 @@ pub struct Stats {
     pub choke_count: usize,
     /// Requests heard.
     pub request_count: usize,
+    /// Keep-alives heard.
+    pub keep_alive_count: usize,
     /// Payload bytes heard.
     pub got_len: u64,
     /// Payload bytes said, right or wrong.
     pub served_len: u64,
     /// Requests answered wrongly.
     pub lie_count: usize,
+}
+
+/// What a scripted peer is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// The next part of its flood.
+    Flood,
+    /// The next byte.
+    Trickle,
+    /// A sign of life.
+    KeepAlive,
 }
 
 /// What a scripted peer wants done.
@@ -141,8 +55,8 @@ pub enum Act {
     Send(Conn, Vec<u8>),
     /// Call this address after this time.
     Dial(SocketAddr, Duration),
-    /// Wake it after this time.
-    Wake(Duration),
+    /// Wake it for this after this time.
+    Wake(Alarm, Duration),
 }
 
 /// A scripted peer.
@@ -172,8 +86,14 @@ struct Talk {
 }
 
 /// How often a flooder sends, and how much then.
-const FLOOD_EVERY: Duration = Duration::from_millis(20);
+const FLOOD_EVERY: Duration = Duration::from_millis(100);
 const FLOOD_LEN: usize = 16 * 1024;
+
+/// How long a byte of a trickle takes.
+const TRICKLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Time between two signs of life.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(90);
 
 /// Requests that a taker keeps outstanding.
 const ASK_COUNT: usize = 8;
@@ -186,14 +106,28 @@ impl Puppet {
         Self { plan, stats: Stats::default(), sample, rng, talks: BTreeMap::new() }
     }
 
+    /// On how many of its connections it is unchoked now.
+    #[must_use]
+    pub fn unchoked_count(&self) -> usize {
+        self.talks.values().filter(|talk| talk.may_ask).count()
+    }
+
+    /// How many connections it has.
+    #[must_use]
+    pub fn conn_count(&self) -> usize {
+        self.talks.len()
+    }
+
     /// The swarm begins.
     pub fn start(&mut self, acts: &mut Vec<Act>) {
         acts.extend(self.plan.dials.iter().map(|&addr| Act::Dial(addr, Duration::ZERO)));
         if self.plan.flood.is_some() {
-            acts.push(Act::Wake(FLOOD_EVERY));
+            acts.push(Act::Wake(Alarm::Flood, FLOOD_EVERY));
         }
         if self.plan.serve == Serve::Trickle {
-            acts.push(Act::Wake(Duration::from_secs(1)));
+            acts.push(Act::Wake(Alarm::Trickle, TRICKLE_EVERY));
+        } else {
+            acts.push(Act::Wake(Alarm::KeepAlive, KEEP_ALIVE_EVERY));
         }
     }
 
@@ -232,32 +166,33 @@ impl Puppet {
                 Heard::Message { id: Some(id), numbers, len } => {
                     self.on_message(conn, id, numbers, len, acts)
                 }
-                Heard::Message { id: None, .. } => {}
+                Heard::Message { id: None, .. } => self.stats.keep_alive_count += 1,
             }
         }
     }
 
     /// Time has passed. `room` tells how many bytes a connection would take.
-    pub fn woken(&mut self, room: impl Fn(Conn) -> usize, acts: &mut Vec<Act>) {
-        if let Some(flood) = self.plan.flood {
-            let shaken: Vec<Conn> =
-                self.talks.iter().filter(|(_, talk)| talk.shaken).map(|(&conn, _)| conn).collect();
-            for conn in shaken {
-                if room(conn) >= FLOOD_LEN {
-                    let bytes = self.flood(flood);
-                    acts.push(Act::Send(conn, bytes));
+    pub fn woken(&mut self, alarm: Alarm, room: impl Fn(Conn) -> usize, acts: &mut Vec<Act>) {
+        let shaken: Vec<Conn> =
+            self.talks.iter().filter(|(_, talk)| talk.shaken).map(|(&conn, _)| conn).collect();
+        for conn in shaken {
+            let bytes = match (alarm, self.plan.flood) {
+                (Alarm::Flood, Some(flood)) if room(conn) >= FLOOD_LEN => self.flood(flood),
+                (Alarm::Flood, _) => continue,
+                (Alarm::KeepAlive, _) => vec![0; 4],
+                (Alarm::Trickle, _) => {
+                    let talk = self.talks.get_mut(&conn).expect("it talks");
+                    talk.trickle.pop_front().into_iter().collect()
                 }
-            }
-            acts.push(Act::Wake(FLOOD_EVERY));
+            };
+            acts.push(Act::Send(conn, bytes));
         }
-        if self.plan.serve == Serve::Trickle {
-            for (&conn, talk) in &mut self.talks {
-                if let Some(byte) = talk.trickle.pop_front() {
-                    acts.push(Act::Send(conn, vec![byte]));
-                }
-            }
-            acts.push(Act::Wake(Duration::from_secs(1)));
-        }
+        let pause = match alarm {
+            Alarm::Flood => FLOOD_EVERY,
+            Alarm::Trickle => TRICKLE_EVERY,
+            Alarm::KeepAlive => KEEP_ALIVE_EVERY,
+        };
+        acts.push(Act::Wake(alarm, pause));
     }
 
     fn shake(&mut self, conn: Conn, peer_id: [u8; 20], acts: &mut Vec<Act>) {

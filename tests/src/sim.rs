@@ -4,6 +4,8 @@
 //! thousand costs a thousand times one.
 
 mod flow;
+mod queue;
+mod work;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -12,13 +14,14 @@ use std::time::Duration;
 
 use peerless_core::key::Slab;
 use peerless_core::rng::Rng;
-use peerless_core::{AddTorrent, Check, Config, Input, Instant, Job, JobDone, Output, Purpose, TorrentKey};
+use peerless_core::{AddTorrent, Check, Config, Instant, Output, Purpose, TorrentKey};
 
+use self::queue::{Scheduled, What};
 use crate::host::Host;
-use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed, pick};
+use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed};
 use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
-use crate::tracker::{Tracker, host_of};
+use crate::tracker::Tracker;
 use crate::watch::Watch;
 
 /// A network of nodes.
@@ -59,53 +62,6 @@ enum Actor {
     Puppet(Box<Puppet>),
     /// Dials reach nobody: not even a refusal comes back.
     Silent,
-}
-
-#[derive(Debug)]
-struct Scheduled {
-    at: Instant,
-    number: u64,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    Wake(NodeId),
-    PuppetWake(NodeId),
-    PuppetDial(NodeId, SocketAddr),
-    /// The host's life in which it was asked for, and the job.
-    Job(NodeId, u32, Box<Job>),
-    /// The dial has reached the one who was called.
-    Dialled(LinkKey),
-    /// The answer has reached the one who called; whether it is yes.
-    DialAnswered(LinkKey, bool),
-    /// A part has left the line of this end.
-    Departed(Conn),
-    /// A part has come to this end.
-    Arrived(Conn),
-    /// There may be room again for what this end has to send.
-    Pump(Conn),
-    Cut(LinkKey),
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
 }
 
 /// What a new host does with a torrent.
@@ -262,6 +218,11 @@ impl Swarm {
         }
     }
 
+    /// The tracker of this host, made if there is none yet.
+    pub fn tracker(&mut self, host: &str) -> &mut Tracker {
+        self.trackers.entry(host.into()).or_default()
+    }
+
     /// A scripted peer.
     ///
     /// # Panics
@@ -312,6 +273,15 @@ impl Swarm {
     /// Brings a dead node back, without a torrent.
     pub fn revive(&mut self, node: NodeId) {
         self.nodes[node.0].down = false;
+    }
+
+    /// Tells a host's session to end. Its [`Session::is_shut_down`] tells when it has.
+    ///
+    /// [`Session::is_shut_down`]: peerless_core::Session::is_shut_down
+    pub fn shut_down(&mut self, node: NodeId) {
+        let now = self.now;
+        self.host_mut(node).session.shut_down(now);
+        self.settle(node);
     }
 
     /// Breaks every connection of a node.
@@ -366,7 +336,7 @@ impl Swarm {
         self.now = next.at;
         match next.what {
             What::Wake(node) => self.wake(node),
-            What::PuppetWake(node) => self.wake_puppet(node),
+            What::PuppetWake(node, alarm) => self.wake_puppet(node, alarm),
             What::PuppetDial(node, addr) => self.dial(node, None, addr),
             What::Job(node, life, job) => self.work(node, life, *job),
             What::Dialled(link) => self.on_dialled(link),
@@ -386,46 +356,6 @@ impl Swarm {
             host.wake(now);
             self.settle(node);
         }
-    }
-
-    /// Gives a job to whom it is for, after the time that it takes.
-    fn ask(&mut self, node: NodeId, job: Job) {
-        let delay = if matches!(job, Job::Announce { .. } | Job::Resolve { .. }) {
-            pick(&mut self.rng, &self.net.tracker_delay)
-        } else {
-            pick(&mut self.rng, &self.net.job_delay)
-        };
-        let host = self.host_mut(node);
-        host.disk.ask(&job);
-        let life = host.life;
-        self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
-    }
-
-    fn work(&mut self, node: NodeId, life: u32, job: Job) {
-        if self.host(node).life != life {
-            return;
-        }
-        let (now, ip) = (self.now, self.addr(node).ip());
-        let done = match job {
-            Job::Announce { torrent, tier, url } => {
-                let tracker = self.trackers.entry(host_of(&url).into()).or_default();
-                let result = tracker.get(now, ip, &url, &mut self.rng);
-                JobDone::Announced { torrent, tier, result }
-            }
-            Job::Resolve { torrent, host, port } => {
-                let found = self.names.get(&host).ok_or("no such name");
-                let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
-                JobDone::Resolved { torrent, host, result: addrs.map_err(Into::into) }
-            }
-            job @ (Job::Open { .. }
-            | Job::Check { .. }
-            | Job::Store { .. }
-            | Job::Read { .. }
-            | Job::Save { .. }
-            | Job::Record { .. }) => self.host_mut(node).disk.run(job),
-        };
-        self.host_mut(node).session.handle_input(now, Input::Done(done));
-        self.settle(node);
     }
 
     fn add_node(&mut self, speed: Speed, actor: Actor) -> NodeId {

@@ -51,6 +51,8 @@ pub struct Tracker {
     pub interval: i64,
     /// The `min interval` it gives, in seconds.
     pub min_interval: Option<i64>,
+    /// GETs that were tried, also while it was down.
+    pub try_count: usize,
     /// Every announce that reached it.
     pub log: Vec<Announce>,
     swarms: BTreeMap<Vec<u8>, Vec<SocketAddr>>,
@@ -62,6 +64,7 @@ impl Default for Tracker {
             mood: Mood::Fine,
             interval: 1800,
             min_interval: None,
+            try_count: 0,
             log: Vec::new(),
             swarms: BTreeMap::new(),
         }
@@ -86,6 +89,7 @@ impl Tracker {
         url: &str,
         rng: &mut Rng,
     ) -> Result<Vec<u8>, FetchError> {
+        self.try_count += 1;
         if self.mood == Mood::Down {
             return Err(FetchError::Failed("connection refused".into()));
         }

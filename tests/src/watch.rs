@@ -82,10 +82,13 @@ impl Watch {
         let (mut ear, mut all) = (talk.said.clone(), Vec::new());
         bytes.for_each(|run| ear.hear(run, |one| all.extend(asking(one))));
         let known = std::mem::replace(&mut talk.queued_count, all.len());
+        let choked = talk.choked;
         for (id, numbers) in all.into_iter().skip(known) {
             let index = self.index(numbers);
             if id == speak::CANCEL {
                 self.release(peer, numbers);
+            } else if choked {
+                self.doubles.push(format!("{now:?}: {numbers:?} of {peer:?}, which chokes"));
             } else if self.blocks[index].is_free() {
                 self.on_request(now, peer, numbers);
             } else {
@@ -98,7 +101,10 @@ impl Watch {
     /// asked at one moment has no order, so what was asked a first time counts before.
     pub fn judge(&mut self, now: Instant) {
         for (peer, numbers) in std::mem::take(&mut self.again) {
-            self.on_request(now, peer, numbers);
+            // What was choked or closed since is not waited for any more.
+            if self.talks.get(&peer).is_some_and(|talk| !talk.choked) {
+                self.on_request(now, peer, numbers);
+            }
         }
     }
 
@@ -117,6 +123,8 @@ impl Watch {
             Some(Heard::Message { id: Some(speak::CHOKE), .. }) => {
                 self.talk(peer).choked = true;
                 self.release_all(peer);
+                // What it was asked for a moment ago is dropped with the rest.
+                self.again.retain(|(other, _)| *other != peer);
             }
             Some(Heard::Message { id: Some(speak::UNCHOKE), .. }) => self.talk(peer).choked = false,
             Some(Heard::Message { id: Some(speak::PIECE), numbers, .. }) => self.on_piece(peer, numbers),
@@ -138,10 +146,6 @@ impl Watch {
 
     fn on_request(&mut self, now: Instant, peer: PeerKey, numbers: [u32; 3]) {
         self.request_count += 1;
-        if self.talk(peer).choked {
-            self.doubles.push(format!("{now:?}: {numbers:?} of {peer:?}, which chokes"));
-            return;
-        }
         let (index, piece) = (self.index(numbers), numbers[0]);
         self.endgame |= self.free_count == 0;
         let asked = &self.blocks[index];

@@ -1,5 +1,6 @@
 //! What widespread clients do although no BEP says so, and what they must get all the same.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use peerless_core::{
@@ -37,8 +38,9 @@ impl Talk {
             peers: Vec::new(),
             hosts: Vec::new(),
         };
-        session.add_torrent(Instant::START, add).unwrap();
-        let peer = session.accept(Instant::START, "192.0.2.1:6881".parse().unwrap()).unwrap();
+        session.add_torrent(Instant::START, add).expect("a new torrent");
+        let addr = SocketAddr::from(([192, 0, 2, 1], 6881));
+        let peer = session.accept(Instant::START, addr).expect("room for a peer");
         let mut talk = Self { session, disk, peer, closed: None, heard: Vec::new() };
         talk.settle();
         talk.say(&speak::handshake(sample.metainfo.info_hash().as_bytes(), b"-XX0000-abcdefghijkl"));

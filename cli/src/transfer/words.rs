@@ -42,7 +42,7 @@ pub(super) fn complete(progress: &Progress, time: Duration) -> String {
 /// Why a connection ended.
 pub(super) fn close(reason: Option<CloseReason>) -> String {
     match reason {
-        None => "the peer left".to_owned(),
+        None => "it left, or nobody is there".to_owned(),
         Some(CloseReason::Violation(error)) => format!("it broke the protocol: {error}"),
         Some(CloseReason::Banned) => "it sent bad data".to_owned(),
         Some(CloseReason::Ourselves) => "it is ourselves".to_owned(),

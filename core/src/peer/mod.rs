@@ -3,19 +3,20 @@
 //! A peer keeps its own books. What its messages mean for pieces and other peers is decided by
 //! its torrent.
 
+mod error;
 mod flow;
 mod requests;
 mod send_queue;
 mod uploads;
 
+pub use error::PeerError;
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::bitfield::{Bitfield, BitfieldError};
+use crate::bitfield::Bitfield;
 use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::id::{InfoHash, PeerId};
@@ -24,7 +25,7 @@ use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, WireError};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message};
 use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
@@ -34,7 +35,7 @@ use uploads::Uploads;
 pub(crate) type Peers = Slab<PeerKey, Peer>;
 
 /// How long a connection may take to come up and show a handshake, as libtorrent has it.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer may say nothing. BEP 3 lets two minutes pass between keep-alives; networks are
 /// allowed another one.
@@ -49,50 +50,6 @@ const UNSENT_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes that may wait for a peer while we still read what it says: its requests grow the queue.
 const UNSENT_LEN_READ_MAX: usize = 1024 * 1024;
-
-/// How a peer broke the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PeerError {
-    /// Its bytes are no message.
-    Wire(WireError),
-    /// Its bitfield is not of this torrent.
-    Bitfield(BitfieldError),
-    /// It named a piece that does not exist.
-    NoSuchPiece {
-        /// The index it named.
-        index: u32,
-    },
-    /// It asked for a range that is empty, too long, or not within one piece that we have.
-    BadRequest {
-        /// The piece it named.
-        index: u32,
-        /// The offset in the piece.
-        begin: u32,
-        /// The length.
-        len: u32,
-    },
-    /// It keeps sending blocks that were not asked of it.
-    UnaskedBlocks,
-    /// It does not read what it makes us send.
-    DoesNotRead,
-}
-
-impl fmt::Display for PeerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wire(error) => error.fmt(f),
-            Self::Bitfield(error) => error.fmt(f),
-            Self::NoSuchPiece { index } => write!(f, "no piece {index}"),
-            Self::BadRequest { index, begin, len } => {
-                write!(f, "bad request of {len} bytes at {begin} of piece {index}")
-            }
-            Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
-            Self::DoesNotRead => f.write_str("does not read what it is sent"),
-        }
-    }
-}
-
-impl std::error::Error for PeerError {}
 
 /// One connection.
 #[derive(Debug)]
@@ -116,6 +73,8 @@ pub(crate) enum Phase {
     Connecting,
     /// Bytes flow, and the peer's handshake is not whole yet.
     Handshaking(HandshakeDecoder),
+    /// The other end is ours too: it has been answered, and is to close once it has seen that.
+    Ourselves,
     /// Both sides have shaken hands.
     Open(Box<Open>),
 }
@@ -164,22 +123,17 @@ impl Peer {
         Self { key, addr, outgoing, torrent, phase, queue, received_at: now, sent_at: now }
     }
 
-    /// Whether it has not shown a handshake yet.
-    pub(crate) const fn is_half_open(&self) -> bool {
-        !matches!(self.phase, Phase::Open(_))
-    }
-
     pub(crate) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
     pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) => None,
+            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
@@ -263,25 +217,36 @@ impl Peer {
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
-        let wanted_read = self.wants_read(&cx.budget);
-        let payload_len = self.queue.sent(len).payload_len;
+        let payload_len = self.shrink(cx, |queue| queue.sent(len)).payload_len;
         self.sent_at = cx.now;
-        if !wanted_read && self.wants_read(&cx.budget) {
-            cx.outbox.push_back(Output::Resume { peer: self.key });
-        }
         if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
             open.up.add(cx.now, payload_len);
         }
         payload_len
     }
 
+    /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
+    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
+        let wanted_read = self.wants_read(&cx.budget);
+        let taken = take(&mut self.queue);
+        if !wanted_read && self.wants_read(&cx.budget) {
+            cx.outbox.push_back(Output::Resume { peer: self.key });
+        }
+        taken
+    }
+
     pub(crate) const fn on_received(&mut self, now: Instant) {
         self.received_at = now;
     }
 
-    /// Whether the peer has been silent for too long; if not, the deadline is set anew.
+    /// Whether the peer has been silent, or has taken nothing of what waits for it, for too long; if
+    /// not, the deadline is set anew.
     pub(crate) fn is_idle(&self, cx: &mut Cx) -> bool {
-        let deadline = self.received_at + IDLE_TIMEOUT;
+        let mut deadline = self.received_at + IDLE_TIMEOUT;
+        if !self.queue.is_empty() {
+            // However much it says: what waits for it takes memory that others need.
+            deadline = deadline.min(self.sent_at + IDLE_TIMEOUT);
+        }
         if deadline > cx.now {
             cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), deadline);
         }
@@ -293,7 +258,9 @@ impl Peer {
         if self.sent_at + KEEP_ALIVE_INTERVAL <= cx.now && self.queue.is_empty() {
             self.send(cx, Message::KeepAlive);
         }
-        let next = (self.sent_at + KEEP_ALIVE_INTERVAL).max(cx.now + Duration::from_secs(1));
+        let next = self.sent_at + KEEP_ALIVE_INTERVAL;
+        // What waits for a peer that does not read is a sign of life once it does.
+        let next = if next > cx.now { next } else { cx.now + KEEP_ALIVE_INTERVAL };
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), next);
     }
 
@@ -323,7 +290,7 @@ impl Peer {
         open.flow.am_choking = true;
         open.uploads.clear();
         let before = self.queue.payload_len();
-        self.queue.remove_unstarted_blocks();
+        self.shrink(cx, SendQueue::remove_unstarted_blocks);
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
         true
@@ -332,7 +299,7 @@ impl Peer {
     /// The peer takes a request back.
     pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
         let Some(open) = self.open_mut() else { return };
-        if !open.uploads.cancel(block) && self.queue.remove_block(block) {
+        if !open.uploads.cancel(block) && self.shrink(cx, |queue| queue.remove_block(block)) {
             cx.budget.end_upload(u64::from(block.len()));
         }
     }
@@ -340,7 +307,7 @@ impl Peer {
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
     pub(crate) fn set_snub_timer(&self, cx: &mut Cx) {
         let key = TimerKey::Peer(self.key, PeerTimer::Snub);
-        if let Some(at) = self.open().and_then(|open| open.requests.snub_at())
+        if let Some(at) = self.open().and_then(|open| open.requests.due_at())
             && cx.timers.get(key).is_none()
         {
             cx.timers.set(key, at);
@@ -351,5 +318,54 @@ impl Peer {
     pub(crate) fn upload_len(&self) -> u64 {
         let reading = self.open().map_or(0, |open| open.uploads.reading_len());
         self.queue.payload_len() as u64 + reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Block;
+    use crate::config::Config;
+    use crate::key::Key;
+    use crate::piece::Geometry;
+    use std::sync::Arc;
+
+    fn peer() -> (Cx, Peer) {
+        let mut cx = Cx::new(Config::default(), 1, Instant::START);
+        let mut peer = Peer::accepted(&mut cx, PeerKey::new(0, 0), SocketAddr::from(([192, 0, 2, 1], 1)));
+        peer.on_open(&mut cx, PeerId::new([1; 20]), 10);
+        (cx, peer)
+    }
+
+    #[test]
+    fn what_a_choke_or_a_cancel_takes_back_lets_us_read_again() {
+        let block = Geometry::new(16_384, 16_384).unwrap().range(0, 0, 16_384).unwrap();
+        let take_back: [fn(&mut Peer, &mut Cx, BlockRef); 2] =
+            [|peer, cx, _| _ = peer.choke(cx), |peer, cx, block| peer.cancel_upload(cx, block)];
+        for take_back in take_back {
+            let (mut cx, mut peer) = peer();
+            peer.unchoke(&mut cx);
+            peer.queue.push_bytes(&vec![0; UNSENT_LEN_READ_MAX - 1000]);
+            peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
+            assert!(!peer.wants_read(&cx.budget));
+            cx.outbox.clear();
+            take_back(&mut peer, &mut cx, block);
+            assert!(peer.wants_read(&cx.budget));
+            assert!(matches!(cx.outbox.pop_front(), Some(Output::Resume { .. })));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_costs_no_more_time_than_others() {
+        let (mut cx, mut peer) = peer();
+        peer.send(&mut cx, Message::Unchoke);
+        let key = TimerKey::Peer(peer.key, PeerTimer::KeepAlive);
+        for _ in 0..10 {
+            cx.now = cx.timers.get(key).unwrap();
+            cx.timers.clear(key);
+            peer.keep_alive(&mut cx);
+        }
+        assert_eq!(cx.now, Instant::START + KEEP_ALIVE_INTERVAL * 10);
+        assert_eq!(peer.queue.len(), 5, "no keep-alive behind what waits already");
     }
 }

@@ -32,6 +32,15 @@ const ROUND_TRIP_LIFE: Duration = Duration::from_secs(30);
 /// long enough for one block at 1 KiB/s. (BEP 3 names a minute; a third of it costs less.)
 const SNUB_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a snubbed peer may still bring what it owes before that is taken back, so that it can be
+/// asked for again, also of the same peer: it may have lost the request. With the time until it is
+/// snubbed this is the minute that BEP 3 names.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How much younger an answered request must be than one that is not, for that one to count as lost.
+/// Peers answer in order, or nearly so, but drop what is beyond the bound of their queue.
+const LOST_TIME: Duration = Duration::from_secs(30);
+
 /// One request that is not answered.
 #[derive(Clone, Copy, Debug)]
 struct Request {
@@ -48,6 +57,8 @@ pub(crate) struct Requests {
     started_at: Option<Instant>,
     /// The shortest time from request to block of late, and when that was.
     round_trip: Option<(Duration, Instant)>,
+    /// When the youngest of the answered requests was sent.
+    answered_at: Instant,
     /// When the peer last delivered, or was first asked after having delivered all.
     progress_at: Instant,
     /// Whether it owed blocks for too long.
@@ -61,6 +72,7 @@ impl Requests {
             depth: DEPTH_START,
             started_at: None,
             round_trip: None,
+            answered_at: now,
             progress_at: now,
             snubbed: false,
         }
@@ -77,6 +89,10 @@ impl Requests {
     /// Notes that `block` has been asked for.
     pub(crate) fn add(&mut self, now: Instant, block: BlockRef) {
         if self.outstanding.is_empty() {
+            if now.since(self.progress_at) > START_TIME {
+                // The rate tells of the pause, not of what the peer can do.
+                self.started_at = None;
+            }
             self.progress_at = now;
         }
         self.outstanding.push_back(Request { block, at: now });
@@ -90,6 +106,7 @@ impl Requests {
         let Some(request) = self.take(block) else { return false };
         self.progress_at = now;
         self.snubbed = false;
+        self.answered_at = self.answered_at.max(request.at);
         let taken = now.since(request.at);
         match self.round_trip {
             Some((best, at)) if taken >= best && now.since(at) < ROUND_TRIP_LIFE => {}
@@ -98,7 +115,7 @@ impl Requests {
         let started_at = *self.started_at.get_or_insert(now);
         self.depth =
             if now.since(started_at) < START_TIME { self.depth + 1 } else { self.steady_depth(rate) };
-        self.depth = self.depth.clamp(DEPTH_MIN, depth_max.max(1));
+        self.depth = self.depth.max(DEPTH_MIN).min(depth_max.max(1));
         true
     }
 
@@ -127,9 +144,17 @@ impl Requests {
         self.outstanding.iter().map(|request| request.block)
     }
 
-    /// When the peer will be snubbed if it delivers nothing; `None` if it owes nothing.
-    pub(crate) fn snub_at(&self) -> Option<Instant> {
-        (!self.outstanding.is_empty() && !self.snubbed).then(|| self.progress_at + SNUB_TIMEOUT)
+    /// What the peer will not answer any more: it has answered what was asked much later.
+    pub(crate) fn lost(&self) -> Vec<BlockRef> {
+        let is_lost = |request: &&Request| request.at + LOST_TIME <= self.answered_at;
+        self.outstanding.iter().take_while(is_lost).map(|request| request.block).collect()
+    }
+
+    /// When the peer will be snubbed if it delivers nothing or, when it is, what it owes will be
+    /// taken back; `None` if it owes nothing.
+    pub(crate) fn due_at(&self) -> Option<Instant> {
+        let time = if self.snubbed { SNUB_TIMEOUT + GIVE_UP_TIMEOUT } else { SNUB_TIMEOUT };
+        (!self.outstanding.is_empty()).then(|| self.progress_at + time)
     }
 
     /// What fills the path and the slack at this rate.
@@ -196,16 +221,47 @@ mod tests {
     fn a_peer_that_owes_blocks_is_snubbed_until_one_comes() {
         let blocks = blocks(2);
         let mut requests = Requests::new(at(0));
-        assert_eq!(requests.snub_at(), None);
+        assert_eq!(requests.due_at(), None);
         requests.add(at(1_000), blocks[0]);
         requests.add(at(5_000), blocks[1]);
-        assert_eq!(requests.snub_at(), Some(at(21_000)));
+        assert_eq!(requests.due_at(), Some(at(21_000)));
         requests.snubbed = true;
+        assert_eq!(requests.due_at(), Some(at(61_000)));
         assert_eq!(requests.room(), 0);
         assert!(requests.answered(at(30_000), blocks[0], 0, 500));
         assert!(!requests.snubbed && requests.room() > 0);
-        assert_eq!(requests.snub_at(), Some(at(50_000)));
+        assert_eq!(requests.due_at(), Some(at(50_000)));
         assert!(!requests.answered(at(30_000), blocks[0], 0, 500));
-        assert!(requests.forget(blocks[1]) && requests.snub_at().is_none());
+        assert!(requests.forget(blocks[1]) && requests.due_at().is_none());
+    }
+
+    #[test]
+    fn what_was_overtaken_long_ago_is_lost() {
+        let blocks = blocks(4);
+        let mut requests = Requests::new(at(0));
+        for (number, time) in [(0, 0), (1, 1_000), (2, 31_000), (3, 31_500)] {
+            requests.add(at(time), blocks[number]);
+        }
+        assert!(requests.answered(at(90_000), blocks[1], 0, 500) && requests.lost().is_empty());
+        assert!(requests.answered(at(90_000), blocks[2], 0, 500));
+        assert_eq!(requests.lost(), [blocks[0]]);
+    }
+
+    #[test]
+    fn a_pipeline_that_was_empty_for_a_while_grows_as_at_the_start() {
+        let blocks = blocks(40);
+        let mut requests = Requests::new(at(0));
+        requests.add(at(0), blocks[0]);
+        assert!(requests.answered(at(100), blocks[0], 0, 500));
+        for block in &blocks[1..] {
+            requests.add(at(60_000), *block);
+        }
+        for block in &blocks[1..] {
+            assert!(requests.answered(at(60_100), *block, 10, 500));
+        }
+        assert!(requests.depth > 40);
+        requests.add(at(60_100), blocks[0]);
+        assert!(requests.answered(at(60_200), blocks[0], 0, 2));
+        assert_eq!(requests.depth, 2, "a bound below the usual least holds");
     }
 }

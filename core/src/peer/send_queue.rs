@@ -133,6 +133,12 @@ impl SendQueue {
         self.payload_len
     }
 
+    /// How many blocks have not left whole.
+    #[must_use]
+    pub(crate) fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Takes out a block of which nothing has left; false if there is none. The peer has
     /// cancelled its request. Of two requests for one block it takes back one.
     pub(crate) fn remove_block(&mut self, block: BlockRef) -> bool {

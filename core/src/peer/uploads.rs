@@ -27,6 +27,11 @@ const READ_LEN_MAX: u32 = 256 * 1024;
 /// Payload that may wait in the send queue while more is read: one run leaves while the next comes.
 const AHEAD_LEN_MAX: usize = 256 * 1024;
 
+/// Blocks that may be in one run, and that may wait in the send queue while more is read: four times
+/// as many as make up the bytes if they are of the usual length. Each costs a hundred bytes beside
+/// its payload, and a peer may ask for single bytes.
+const BLOCK_COUNT_MAX: usize = 64;
+
 /// What one peer has asked for and not got yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
@@ -36,7 +41,7 @@ pub(crate) struct Uploads {
 }
 
 impl Uploads {
-    /// Takes a request; false if the queue is full or it is there already.
+    /// Takes a request; false if the queue is full.
     pub(crate) fn request(&mut self, block: BlockRef) -> bool {
         let fits = self.wanted.len() < QUEUE_MAX;
         if fits {
@@ -78,12 +83,13 @@ impl Uploads {
         queue: &SendQueue,
         budget: &mut Budget,
     ) -> Option<BlockRef> {
-        if self.reading.is_some() || queue.payload_len() > AHEAD_LEN_MAX {
+        let ahead = queue.payload_len() > AHEAD_LEN_MAX || queue.block_count() > BLOCK_COUNT_MAX;
+        if self.reading.is_some() || ahead {
             return None;
         }
         let mut run = *self.wanted.front()?;
         let mut count = 1;
-        for next in self.wanted.iter().skip(1) {
+        for next in self.wanted.iter().take(BLOCK_COUNT_MAX).skip(1) {
             match run.joined(*next) {
                 Some(longer) if longer.len() <= READ_LEN_MAX => run = longer,
                 _ => break,
@@ -174,5 +180,17 @@ mod tests {
         let mut uploads = Uploads::default();
         let taken = (0..40_000).filter(|&i| uploads.request(range(i, 1))).count();
         assert_eq!(taken, QUEUE_MAX);
+    }
+
+    #[test]
+    fn requests_for_single_bytes_do_not_fill_the_memory() {
+        let (mut uploads, mut queue) = (Uploads::default(), SendQueue::default());
+        (0..1000).for_each(|begin| _ = uploads.request(range(begin, 1)));
+        (0..1000).for_each(|begin| _ = uploads.request(range(2 * begin, 1)));
+        while let Some(run) = next(&mut uploads, &queue) {
+            assert!(run.len() <= 64);
+            uploads.on_read(run, data(run.len()), &mut queue);
+        }
+        assert!(queue.block_count() <= 2 * BLOCK_COUNT_MAX && uploads.len() > 1800);
     }
 }

@@ -51,13 +51,37 @@ impl Writer {
 
 /// Takes a recording apart; `None` where it ends too early or is not one.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    ran_out: bool,
+}
 
 impl<'a> Reader<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, ran_out: false }
+    }
+
+    /// What is still to be read.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Whether more was wanted than there is.
+    pub(super) const fn ran_out(&self) -> bool {
+        self.ran_out
+    }
+
     pub(super) fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
+        self.take(1)?.first().copied()
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            self.ran_out = true;
+            return None;
+        };
+        self.rest = rest;
+        Some(taken)
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {
@@ -81,10 +105,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len: usize = self.small()?;
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
+        let len = self.small()?;
+        self.take(len)
     }
 
     pub(super) fn text(&mut self) -> Option<String> {
@@ -134,25 +156,27 @@ mod tests {
         fn numbers_go_round(number: u64) {
             let mut writer = Writer::default();
             writer.number(number);
-            let mut reader = Reader(&writer.0);
+            let mut reader = Reader::new(&writer.0);
             prop_assert_eq!(reader.number(), Some(number));
-            prop_assert!(reader.0.is_empty());
+            prop_assert!(reader.rest.is_empty());
             let cut = &writer.0[..writer.0.len() - 1];
-            prop_assert_eq!(Reader(cut).number(), None);
+            let mut reader = Reader::new(cut);
+            prop_assert_eq!(reader.number(), None);
+            prop_assert!(reader.ran_out());
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
-            let mut reader = Reader(&bytes);
+            let mut reader = Reader::new(&bytes);
             while reader.number().is_some() && reader.bytes().is_some() && reader.addr().is_some() {}
-            prop_assert!(reader.0.len() <= bytes.len());
+            prop_assert!(reader.rest.len() <= bytes.len());
         }
     }
 
     #[test]
     fn a_number_over_64_bits_is_refused() {
-        assert_eq!(Reader(&[0xFF; 11]).number(), None);
-        assert_eq!(Reader(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02]).number(), None);
+        assert_eq!(Reader::new(&[0xFF; 11]).number(), None);
+        assert_eq!(Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02]).number(), None);
     }
 
     #[test]
@@ -161,7 +185,7 @@ mod tests {
             let addr = addr.parse().unwrap();
             let mut writer = Writer::default();
             writer.addr(addr);
-            assert_eq!(Reader(&writer.0).addr(), Some(addr));
+            assert_eq!(Reader::new(&writer.0).addr(), Some(addr));
         }
     }
 }

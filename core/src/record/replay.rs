@@ -34,7 +34,7 @@ pub enum ReplayError {
     NotARecording,
     /// It does not begin with the birth of a session.
     NoBeginning,
-    /// What it holds at this offset is no record, though more follows than a cut-off one.
+    /// What it holds at this offset is no record, nor the beginning of one that was cut off.
     Damaged {
         /// The offset of the record in the file.
         offset: usize,
@@ -81,7 +81,7 @@ impl std::error::Error for ReplayError {}
 /// When it is no recording, or where the session now does something else.
 pub fn replay(recording: &[u8]) -> Result<Replayed, ReplayError> {
     let rest = recording.strip_prefix(MAGIC.as_slice()).ok_or(ReplayError::NotARecording)?;
-    let mut reader = Reader(rest);
+    let mut reader = Reader::new(rest);
     let mut replay = match Record::read(&mut reader, |_| None) {
         Some(Record { passed, call: Call::New { seed, config } }) => {
             let now = Instant::from_start(passed);
@@ -90,17 +90,19 @@ pub fn replay(recording: &[u8]) -> Result<Replayed, ReplayError> {
         Some(_) | None => return Err(ReplayError::NoBeginning),
     };
     let mut cut_len = 0;
-    while !reader.0.is_empty() {
-        let before = reader.0.len();
+    while !reader.rest().is_empty() {
+        let before = reader.rest();
         let machine = &replay.machine;
         let geometry = |key| machine.torrent(key).map(|torrent| *torrent.storage.metainfo.geometry());
         let Some(record) = Record::read(&mut reader, geometry) else {
-            // A record that ran out of bytes was being written; anything else is damage.
-            if reader.0.is_empty() || before < TAIL_LEN_MAX {
-                cut_len = before;
+            // A record that ran out of bytes was being written. Zeros are a part that a crash has
+            // kept from being written, before one that was. Anything else is damage.
+            let is_unwritten = reader.ran_out() || before.first() == Some(&0);
+            if is_unwritten && before.len() < TAIL_LEN_MAX {
+                cut_len = before.len();
                 break;
             }
-            return Err(ReplayError::Damaged { offset: recording.len() - before });
+            return Err(ReplayError::Damaged { offset: recording.len() - before.len() });
         };
         replay.step(record)?;
     }
@@ -206,4 +208,48 @@ pub(super) fn sent_digest(peer: Option<&crate::peer::Peer>, len: usize) -> (usiz
         }
     }
     (peer.map_or(0, |peer| peer.queue.len()), digest.finish() >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::job::Job;
+    use crate::record::Recorder;
+
+    /// A session that is told to connect to nobody, twice.
+    fn recording() -> Vec<u8> {
+        let mut recorder = Recorder::new(&Config::default(), 1, Instant::START);
+        recorder.accept(Instant::START, "192.0.2.1:6881".parse().unwrap());
+        recorder.accept(Instant::START, "[2001:db8::1]:6881".parse().unwrap());
+        let Some(Job::Record { bytes, .. }) = recorder.take_part(true) else { panic!("nothing to write") };
+        bytes
+    }
+
+    /// Where the second of the two calls begins: tag, time, 1 + 16 bytes of address, 2 of port.
+    fn last_at() -> usize {
+        recording().len() - (1 + 1 + 1 + 16 + 2)
+    }
+
+    #[test]
+    fn a_recording_cut_off_within_a_call_is_done_again_up_to_it() {
+        let whole = recording();
+        assert_eq!(replay(&whole).map(|replayed| (replayed.call_count, replayed.cut_len)), Ok((3, 0)));
+        for len in last_at()..whole.len() {
+            let replayed = replay(&whole[..len]).map(|replayed| (replayed.call_count, replayed.cut_len));
+            assert_eq!(replayed, Ok((2, len - last_at())));
+        }
+        let hole = [&whole[..], &[0; 9]].concat();
+        assert_eq!(replay(&hole).map(|replayed| replayed.cut_len), Ok(9));
+    }
+
+    #[test]
+    fn what_is_no_call_and_not_cut_off_is_damage() {
+        for (at, byte) in [(0, 0xFF), (2, 17)] {
+            let mut damaged = recording();
+            damaged[last_at() + at] = byte;
+            damaged.extend([0; 32]);
+            assert_eq!(replay(&damaged), Err(ReplayError::Damaged { offset: last_at() }), "byte {at}");
+        }
+    }
 }

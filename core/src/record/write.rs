@@ -130,8 +130,8 @@ impl Recorder {
     }
 
     /// Bytes are about to be taken as sent: the protocol's among them are digested.
-    pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, peer: Option<&Peer>, len: usize) {
-        let (_, digest) = sent_digest(peer, len);
+    pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, peer: &Peer, len: usize) {
+        let (_, digest) = sent_digest(Some(peer), len);
         let out = self.begin(now, Tag::Sent);
         out.key(key);
         out.len(len);

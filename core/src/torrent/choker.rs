@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::key::PeerKey;
 use crate::rng::Rng;
+use crate::time::Instant;
 
 /// Time between two rounds: long enough for TCP to show what a newly unchoked peer gives.
 pub(crate) const CHOKE_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,9 +34,30 @@ pub(crate) struct Contender {
     pub(crate) snubbed: bool,
     /// Bytes in the last round: received from it while we leech, sent to it while we seed.
     pub(crate) moved_len: u64,
+    /// When it last got a slot.
+    pub(crate) unchoked_at: Option<Instant>,
+    /// Whether it has a slot.
+    pub(crate) unchoked: bool,
     /// It connected since the optimistic slots were last given.
     pub(crate) newcomer: bool,
 }
+
+impl Contender {
+    /// The order in which a seed gives its slots: those whose turn is not over, by what they take;
+    /// then who has waited longest; then those who have had their turn.
+    fn seed_order(&self, now: Instant) -> (u8, Reverse<u64>, Option<Instant>) {
+        let over = self.unchoked_at.is_none_or(|at| now.since(at) >= SEED_TURN);
+        match (self.unchoked, over) {
+            (true, false) => (0, Reverse(self.moved_len), None),
+            (false, _) => (1, Reverse(0), self.unchoked_at),
+            (true, true) => (2, Reverse(self.moved_len), None),
+        }
+    }
+}
+
+/// How long a peer of a seed keeps a slot while others wait for one: a seed has no other reason to
+/// prefer one to another, and who has the slots moves the most.
+const SEED_TURN: Duration = Duration::from_secs(60);
 
 /// What the choker remembers from round to round.
 #[derive(Debug, Default)]
@@ -48,6 +70,7 @@ impl Choker {
     /// The peers to unchoke until the next round, at most `slots` of those that are interested.
     pub(crate) fn rank(
         &mut self,
+        now: Instant,
         rng: &mut Rng,
         seeding: bool,
         slots: usize,
@@ -56,7 +79,11 @@ impl Choker {
         let mut interested: Vec<&Contender> = all.iter().filter(|peer| peer.interested).collect();
         // Chance decides among equals, whatever the order in which peers came.
         rng.shuffle(&mut interested);
-        interested.sort_by_key(|peer| (peer.snubbed, Reverse(peer.moved_len)));
+        if seeding {
+            interested.sort_by_key(|peer| peer.seed_order(now));
+        } else {
+            interested.sort_by_key(|peer| (peer.snubbed, Reverse(peer.moved_len)));
+        }
         let optimistic_max = if seeding { slots.div_ceil(SEED_OPTIMISTIC_SHARE) } else { 1 }.min(slots);
 
         if self.round.is_multiple_of(OPTIMISTIC_ROUNDS) {
@@ -92,7 +119,15 @@ mod tests {
 
     fn contender(index: u32, moved_len: u64) -> Contender {
         let peer = PeerKey::new(index, 0);
-        Contender { peer, interested: true, snubbed: false, moved_len, newcomer: false }
+        Contender {
+            peer,
+            interested: true,
+            snubbed: false,
+            moved_len,
+            unchoked_at: None,
+            unchoked: false,
+            newcomer: false,
+        }
     }
 
     fn indices(chosen: &[PeerKey]) -> Vec<u32> {
@@ -105,7 +140,7 @@ mod tests {
     fn the_best_givers_and_one_other_are_unchoked() {
         let all: Vec<_> = (0..10).map(|i| contender(i, u64::from(i) * 100)).collect();
         let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
-        let chosen = indices(&choker.rank(&mut rng, false, 4, &all));
+        let chosen = indices(&choker.rank(Instant::START, &mut rng, false, 4, &all));
         assert_eq!((chosen.len(), &chosen[1..]), (4, &[7, 8, 9][..]));
     }
 
@@ -115,7 +150,8 @@ mod tests {
         let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
         let mut lucky = Vec::new();
         for _ in 0..60 {
-            let rounds: Vec<_> = (0..3).map(|_| indices(&choker.rank(&mut rng, false, 4, &all))).collect();
+            let rounds: Vec<_> =
+                (0..3).map(|_| indices(&choker.rank(Instant::START, &mut rng, false, 4, &all))).collect();
             assert!(rounds.iter().all(|round| *round == rounds[0]));
             lucky.push(rounds[0][0]);
         }
@@ -130,24 +166,37 @@ mod tests {
         all[0].interested = false;
         all[1].snubbed = true;
         let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
-        assert_eq!(indices(&choker.rank(&mut rng, false, 8, &all)), [1, 2], "the snubber by optimism alone");
+        assert_eq!(
+            indices(&choker.rank(Instant::START, &mut rng, false, 8, &all)),
+            [1, 2],
+            "the snubber by optimism alone"
+        );
         all.push(contender(3, 0));
         all[2].snubbed = true;
-        let chosen = indices(&choker.rank(&mut rng, false, 2, &all));
+        let chosen = indices(&choker.rank(Instant::START, &mut rng, false, 2, &all));
         assert!(chosen.contains(&3) && !chosen.contains(&0));
     }
 
     #[test]
-    fn a_seed_rotates_a_part_of_its_slots() {
-        let all: Vec<_> = (0..20).map(|i| contender(i, if i < 6 { 1000 } else { 0 })).collect();
+    fn a_seed_gives_everyone_the_same_number_of_turns() {
+        let mut all: Vec<_> = (0..20).map(|i| contender(i, u64::from(i))).collect();
         let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
-        let mut served = std::collections::BTreeSet::new();
-        for _ in 0..300 {
-            let chosen = choker.rank(&mut rng, true, 8, &all);
+        let mut turns = [0; 20];
+        for round in 0..6 * 50 {
+            let now = Instant::from_start(CHOKE_INTERVAL * round);
+            let chosen = choker.rank(now, &mut rng, true, 8, &all);
             assert_eq!(chosen.len(), 8);
-            served.extend(chosen);
+            for (contender, turns) in all.iter_mut().zip(&mut turns) {
+                let is_chosen = chosen.contains(&contender.peer);
+                if is_chosen && !contender.unchoked {
+                    contender.unchoked_at = Some(now);
+                }
+                contender.unchoked = is_chosen;
+                *turns += u32::from(is_chosen);
+            }
         }
-        assert_eq!(served.len(), 20);
+        // 8 of 20 slots in 300 rounds.
+        assert!(turns.iter().all(|turns| (100..=140).contains(turns)), "{turns:?}");
     }
 
     #[test]
@@ -156,7 +205,7 @@ mod tests {
         all[0].newcomer = true;
         let mut hits = 0;
         for seed in 0..400 {
-            let chosen = Choker::default().rank(&mut Rng::new(seed), false, 1, &all);
+            let chosen = Choker::default().rank(Instant::START, &mut Rng::new(seed), false, 1, &all);
             hits += usize::from(chosen == [all[0].peer]);
         }
         assert!((270..330).contains(&hits), "three in four: {hits} of 400");

@@ -72,6 +72,12 @@ impl Download {
         }
     }
 
+    /// The files that nothing is missing of.
+    pub(crate) fn complete_files(&self) -> impl Iterator<Item = usize> {
+        let files = self.storage.metainfo.layout().files().iter().zip(&self.file_left).enumerate();
+        files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
+    }
+
     /// Whether pieces are on their way to disk.
     pub(crate) fn is_storing(&self) -> bool {
         !self.storing.is_empty()
@@ -169,7 +175,7 @@ impl Download {
         for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
             if let Some(left) = self.file_left.get_mut(span.file) {
                 *left = left.saturating_sub(1);
-                if *left == 0 {
+                if *left == 0 && metainfo.layout().files().get(span.file).is_some_and(|file| !file.padding) {
                     complete.push(span.file);
                 }
             }
@@ -196,18 +202,21 @@ impl Download {
         guilty
     }
 
-    /// A piece could not be written.
-    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) {
-        if self.storing.remove(&piece).is_some() {
+    /// A piece could not be written; false if it was not to be.
+    pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
+        let was_storing = self.storing.remove(&piece).is_some();
+        if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
         }
+        was_storing
     }
 
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
-        self.refill |= !blocks.is_empty();
+        // A suspect piece that it was to fetch alone is free too.
+        self.refill |= !blocks.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -238,6 +247,16 @@ impl Download {
         self.settle(cx);
     }
 
+    /// Takes back what a peer does not answer, so that it can be asked for anew, also of this peer.
+    pub(crate) fn take_back(&mut self, cx: &mut Cx, peer: &mut Peer, blocks: Vec<BlockRef>) {
+        self.refill |= !blocks.is_empty();
+        for block in blocks {
+            cancel(cx, peer, block);
+            self.picker.give_back(peer.key, block);
+        }
+        self.settle(cx);
+    }
+
     /// Takes suspect pieces from peers that have had time enough to fetch them alone.
     pub(crate) fn hand_over_late(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let due = cx.now;
@@ -252,6 +271,12 @@ impl Download {
             }
             self.refill = true;
         }
+        self.settle(cx);
+    }
+
+    /// Ends all open pieces, with what is held of them.
+    pub(crate) fn abandon_all(&mut self, cx: &mut Cx) {
+        self.picker.abandon_all();
         self.settle(cx);
     }
 
@@ -295,4 +320,57 @@ fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
 
 const fn request(block: BlockRef) -> Message<'static> {
     Message::Request { index: block.piece().get(), begin: block.begin(), len: block.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::input::{CloseCause, Input};
+    use crate::machine::lab::Lab;
+
+    #[test]
+    fn a_lone_source_that_loses_a_request_is_asked_again() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let seed = lab.giver(1, "x");
+        assert_eq!(lab.requests(seed), [(0, 0, 16_384), (0, 16_384, 16_384)]);
+        lab.give(seed, (0, 16_384, 16_384));
+        lab.pass(Duration::from_secs(59));
+        assert!(lab.requests(seed).is_empty());
+        lab.pass(Duration::from_secs(2));
+        assert_eq!(lab.heard(seed), ["cancel 0 0", "request 0 0"]);
+        lab.give(seed, (0, 0, 16_384));
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+    }
+
+    #[test]
+    fn what_a_busy_source_passes_over_is_asked_for_again() {
+        let mut lab = Lab::new(Config { requests_max: 4, ..Config::default() }, &".".repeat(100));
+        let seed = lab.giver(1, &"x".repeat(100));
+        let mut requests = lab.requests(seed);
+        let lost = requests.remove(0);
+        let mut again = 0;
+        for _ in 0..60 {
+            lab.give(seed, requests.remove(0));
+            lab.pass(Duration::from_secs(1));
+            requests.extend(lab.requests(seed));
+            again += requests.iter().filter(|request| **request == lost).count();
+            requests.retain(|request| *request != lost);
+        }
+        assert_eq!(again, 1);
+    }
+
+    #[test]
+    fn a_torrent_without_peers_keeps_no_room_from_others() {
+        let buffer_len_max = 2 * usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
+        let mut lab = Lab::new(Config { buffer_len_max, ..Config::default() }, "...");
+        let first = lab.giver(1, "xxx");
+        let requests = lab.requests(first);
+        assert_eq!(requests.len(), 4, "two pieces fit");
+        [0, 2].into_iter().for_each(|at| lab.give(first, requests[at]));
+        lab.input(Input::Closed { peer: first, cause: CloseCause::End });
+        lab.add("other", "...");
+        let second = lab.giver(2, "xxx");
+        assert_eq!(lab.requests(second).len(), 4);
+    }
 }

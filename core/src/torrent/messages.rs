@@ -4,7 +4,7 @@ use super::download::count_unasked;
 use super::{Phase, Torrent};
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
-use crate::job::{BlockDigest, DiskError, Purpose, StoreError};
+use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
 use crate::peer::{Peer, PeerError, Peers};
@@ -25,17 +25,14 @@ impl Torrent {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
             Message::KeepAlive | Message::Unknown { .. } => Ok(()),
-            Message::Choke => {
-                self.on_choke(cx, peer);
-                Ok(())
-            }
+            Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
-                open.flow.peer_choking = false;
+                self.may_ask |= open.flow.on_unchoke(cx.now);
                 Ok(())
             }
             Message::Interested => {
                 open.flow.peer_interested = true;
-                self.slots_changed = true;
+                self.offer_slot(cx, peer);
                 Ok(())
             }
             Message::NotInterested => {
@@ -60,14 +57,15 @@ impl Torrent {
         result.map_err(CloseReason::Violation)
     }
 
-    fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) {
-        let Some(open) = peer.open_mut() else { return };
-        open.flow.peer_choking = true;
+    fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) -> Result<(), PeerError> {
+        let Some(open) = peer.open_mut().filter(|open| !open.flow.peer_choking) else { return Ok(()) };
+        open.flow.on_choke(cx.now)?;
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
         if let Phase::Leeching(download) = &mut self.phase {
             download.give_back_all(cx, peer.key, &owed);
         }
+        Ok(())
     }
 
     fn on_have(&mut self, cx: &mut Cx, peer: &mut Peer, index: u32) -> Result<(), CloseReason> {
@@ -82,7 +80,9 @@ impl Torrent {
         if !is_new {
             return Ok(());
         }
-        open.wanted_count += u32::from(self.is_leeching() && !self.have.has(piece));
+        let is_wanted = self.is_leeching() && !self.have.has(piece);
+        open.wanted_count += u32::from(is_wanted);
+        self.may_ask |= is_wanted;
         self.after_pieces_told(cx, peer)
     }
 
@@ -95,6 +95,7 @@ impl Torrent {
         };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
+        self.may_ask = true;
         match &mut self.phase {
             Phase::Leeching(download) if open.pieces.is_empty() => {
                 download.picker.add_peer(&pieces);
@@ -116,7 +117,7 @@ impl Torrent {
         self.after_pieces_told(cx, peer)
     }
 
-    const fn is_leeching(&self) -> bool {
+    pub(crate) const fn is_leeching(&self) -> bool {
         matches!(self.phase, Phase::Leeching(_))
     }
 
@@ -145,7 +146,6 @@ impl Torrent {
         let block = u32::try_from(data.len()).ok();
         let block = block.and_then(|len| self.storage.metainfo.geometry().exact_block(index, begin, len));
         let Some(open) = peers.get_mut(key).and_then(Peer::open_mut) else { return Ok(()) };
-        open.down.add(cx.now, len);
         let rate = open.down.per_second(cx.now);
         let asked =
             block.filter(|block| open.requests.answered(cx.now, *block, rate, cx.config.requests_max));
@@ -153,7 +153,10 @@ impl Torrent {
             self.wasted_len += len;
             return count_unasked(&mut open.unasked_count);
         };
+        // Only these count for the peer: or it could buy its slot with anything.
+        open.down.add(cx.now, len);
         open.unasked_count = open.unasked_count.saturating_sub(1);
+        self.may_ask = true;
         self.wasted_len += match &mut self.phase {
             Phase::Leeching(download) => download.on_block(cx, peers, key, block, data),
             Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
@@ -171,7 +174,7 @@ impl Torrent {
     ) {
         match result {
             Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
-            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, piece, &digests),
+            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
             Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
         }
         if self.closing {
@@ -189,7 +192,7 @@ impl Torrent {
         let (guilty, files) = download.on_stored(cx, piece, digests);
         self.have.insert(piece);
         self.on_dirty(cx);
-        guilty.into_iter().for_each(|giver| self.ban(cx, giver));
+        guilty.into_iter().for_each(|giver| self.ban(cx, peers, giver));
         let torrent = self.key;
         files.into_iter().for_each(|file| cx.event(Event::FileDone { torrent, file }));
         for key in &self.peers {
@@ -227,7 +230,7 @@ impl Torrent {
         self.save_if_due(cx, peers);
     }
 
-    fn on_bad_piece(&mut self, cx: &mut Cx, piece: PieceIndex, digests: &[BlockDigest]) {
+    fn on_bad_piece(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let geometry = *self.storage.metainfo.geometry();
         let Phase::Leeching(download) = &mut self.phase else { return };
         if !download.is_storing_piece(piece) {
@@ -237,22 +240,63 @@ impl Torrent {
         let guilty = download.on_bad(cx, piece, digests);
         cx.event(Event::PieceFailed { torrent: self.key, piece: piece.get() });
         if let Some(giver) = guilty {
-            self.ban(cx, giver);
+            self.ban(cx, peers, giver);
         }
     }
 
     fn on_unwritten_piece(&mut self, cx: &mut Cx, piece: PieceIndex, error: DiskError) {
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.on_unwritten(cx, piece);
+        let Phase::Leeching(download) = &mut self.phase else { return };
+        if download.on_unwritten(cx, piece) {
+            self.fail(cx, error);
         }
-        debug_assert!(self.purpose == Purpose::Download, "only a download stores pieces");
-        self.fail(cx, error);
     }
 
-    /// Leaves a peer that sent bad data, for long.
-    fn ban(&mut self, cx: &mut Cx, giver: Giver) {
+    /// Leaves a peer that sent bad data, for long. It may have come back under another key.
+    fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
-        cx.close(giver.peer, CloseReason::Banned);
+        for key in &self.peers {
+            let Some(peer) = peers.get(*key) else { continue };
+            let id = peer.open().map(|open| open.id);
+            if self.candidates.is_banned(cx.now, peer.addr, id) {
+                cx.close(*key, CloseReason::Banned);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::input::{CloseCause, Input};
+    use crate::job::{Job, JobDone};
+    use crate::machine::lab::Lab;
+
+    /// Answers the job to store a piece.
+    fn stored(lab: &mut Lab, result: Result<Vec<BlockDigest>, StoreError>) {
+        match lab.jobs.pop() {
+            Some(Job::Store { torrent, piece, blocks, .. }) => {
+                lab.done(JobDone::Stored { torrent, piece, blocks, result });
+            }
+            job => panic!("no piece to store: {job:?}"),
+        }
+    }
+
+    #[test]
+    fn a_poisoner_that_left_and_came_back_is_found() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let (bad, good) = (lab.giver(1, "x"), lab.giver(2, "x"));
+        let blocks = lab.requests(bad);
+        assert_eq!(lab.requests(good).len(), 2, "in endgame both are asked");
+        lab.give(bad, blocks[0]);
+        lab.give(good, blocks[1]);
+        lab.input(Input::Closed { peer: bad, cause: CloseCause::End });
+        lab.heard(good);
+        stored(&mut lab, Err(StoreError::Mismatch(vec![[6; 20], [1; 20]])));
+        let back = lab.peer(1);
+        lab.requests(good).into_iter().for_each(|block| lab.give(good, block));
+        stored(&mut lab, Ok(vec![[0; 20], [1; 20]]));
+        assert_eq!(lab.closed, [(good, CloseReason::Redundant), (back, CloseReason::Banned)]);
     }
 }

@@ -17,6 +17,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use announcer::Stats;
 pub(crate) use candidates::{Ended, Source};
@@ -31,6 +32,7 @@ use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
+use crate::time::Instant;
 use crate::wire::Message;
 use announcer::Announcer;
 use candidates::Candidates;
@@ -38,6 +40,10 @@ use checking::Checking;
 use choker::Choker;
 use download::Download;
 use saving::Saving;
+
+/// How long a leech without peers waits for the next address to be ready rather than ask trackers:
+/// about as long as an announce takes at worst.
+const CALL_SOON_TIME: Duration = Duration::from_secs(15);
 
 /// A torrent of a session.
 #[derive(Debug)]
@@ -56,8 +62,10 @@ pub(crate) struct Torrent {
     saving: Saving,
     /// Peers that may request.
     unchoked_count: usize,
-    /// Whether a slot may have become free, or a peer may have come to want one.
+    /// Whether a slot has become free.
     slots_changed: bool,
+    /// Whether the peer whose message is handled may be asked for more than before it.
+    may_ask: bool,
     /// Payload received, good or bad.
     down: Rate,
     /// Payload sent.
@@ -114,6 +122,7 @@ impl Torrent {
             saving: Saving::default(),
             unchoked_count: 0,
             slots_changed: false,
+            may_ask: false,
             down: Rate::new(cx.now),
             up: Rate::new(cx.now),
             wasted_len: 0,
@@ -130,9 +139,10 @@ impl Torrent {
         !self.closing && matches!(self.phase, Phase::Leeching(_) | Phase::Seeding)
     }
 
-    /// Whether a connection to this peer exists already.
-    pub(crate) fn knows_peer(&self, peers: &Peers, id: PeerId) -> bool {
-        self.peers.iter().any(|key| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id))
+    /// The connection to this peer, if there is one.
+    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
+        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
+        self.peers.iter().copied().find(is_it)
     }
 
     /// A peer has shaken hands: it is told what we have.
@@ -182,6 +192,15 @@ impl Torrent {
         self.refill(cx, peers);
     }
 
+    /// Ends the pieces of a torrent that has nobody to finish them: others wait for their room.
+    pub(crate) fn make_room(&mut self, cx: &mut Cx) {
+        if let Phase::Leeching(download) = &mut self.phase
+            && self.peers.is_empty()
+        {
+            download.abandon_all(cx);
+        }
+    }
+
     /// Does what a message gave reason to: fills this peer's pipeline, and the others', gives free
     /// slots, reads what was asked for. An error if the peer does not read what it makes us send.
     pub(crate) fn after_message(
@@ -190,7 +209,10 @@ impl Torrent {
         peers: &mut Peers,
         key: PeerKey,
     ) -> Result<(), CloseReason> {
-        if let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key)) {
+        // Not for each message: most cost a peer a few bytes, and a look for blocks costs us more.
+        if std::mem::take(&mut self.may_ask)
+            && let (Phase::Leeching(download), Some(peer)) = (&mut self.phase, peers.get_mut(key))
+        {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
             download.refill |= !was_endgame && download.picker.in_endgame();
@@ -206,21 +228,24 @@ impl Torrent {
         }
     }
 
-    /// A peer owes blocks for too long: others are asked for them.
+    /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew.
     pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
-        let now = cx.now;
+        let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
         let Some(open) = peer.open_mut() else { return };
         if cx.budget.is_disk_busy() {
-            open.requests.excuse(now);
+            open.requests.excuse(cx.now);
         }
-        if open.requests.snub_at().is_some_and(|at| at <= now) {
-            open.requests.snubbed = true;
-            if let Phase::Leeching(download) = &mut self.phase {
+        if open.requests.due_at().is_some_and(|at| at <= cx.now) {
+            if std::mem::replace(&mut open.requests.snubbed, true) {
+                let owed = open.requests.blocks().collect();
+                download.take_back(cx, peer, owed);
+            } else {
                 download.release(cx, peer);
             }
             self.refill(cx, peers);
-        } else {
+        }
+        if let Some(peer) = peers.get(key) {
             peer.set_snub_timer(cx);
         }
     }
@@ -269,6 +294,16 @@ impl Torrent {
         }
     }
 
+    /// Asks trackers early if nobody is left to get anything from, nor anyone to be called soon.
+    pub(crate) fn hurry_if_alone(&mut self, cx: &mut Cx) {
+        let soon = cx.now + CALL_SOON_TIME;
+        let alone = self.peers.is_empty() && self.candidates.next_at().is_none_or(|at| at > soon);
+        if alone && self.is_leeching() && self.takes_peers() {
+            self.announcer.hurry(cx.now);
+            self.set_announce_timer(cx);
+        }
+    }
+
     /// Announces what is due, and sets the timer for the next.
     pub(crate) fn announce_due(&mut self, cx: &mut Cx) {
         if matches!(self.phase, Phase::Checking(_)) && !self.closing {
@@ -314,7 +349,7 @@ impl Torrent {
     }
 
     /// The figures at this moment.
-    pub(crate) fn progress(&mut self, cx: &Cx, peers: &Peers) -> Progress {
+    pub(crate) fn progress(&self, now: Instant, peers: &Peers) -> Progress {
         let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
         let (mut seed_count, mut unchoked_count) = (0, 0);
         for open in open {
@@ -335,8 +370,8 @@ impl Torrent {
             downloaded_len: self.down.total(),
             uploaded_len: self.up.total(),
             wasted_len: self.wasted_len,
-            down_rate: self.down.per_second(cx.now),
-            up_rate: self.up.per_second(cx.now),
+            down_rate: self.down.per_second_at(now),
+            up_rate: self.up.per_second_at(now),
             peer_count: self.peers.len(),
             seed_count,
             unchoked_count,

@@ -24,6 +24,11 @@ impl Torrent {
         }
         if let Phase::Leeching(download) = &mut self.phase {
             download.hand_over_late(cx, peers);
+            for key in &self.peers {
+                let Some(peer) = peers.get_mut(*key) else { continue };
+                let lost = peer.open().map_or_else(Vec::new, |open| open.requests.lost());
+                download.take_back(cx, peer, lost);
+            }
         }
         let seeding = matches!(self.phase, Phase::Seeding);
         let mut contenders = Vec::with_capacity(self.peers.len());
@@ -35,12 +40,14 @@ impl Torrent {
             contenders.push(Contender {
                 peer: *key,
                 interested: open.flow.peer_interested,
-                snubbed: open.requests.snubbed,
+                snubbed: !seeding && open.requests.snubbed,
                 moved_len: if seeding { up } else { down },
+                unchoked_at: open.unchoked_at,
+                unchoked: !open.flow.am_choking,
                 newcomer: cx.now.since(open.connected_at) < NEWCOMER_TIME,
             });
         }
-        let chosen = self.choker.rank(&mut cx.rng, seeding, cx.config.upload_slots, &contenders);
+        let chosen = self.choker.rank(cx.now, &mut cx.rng, seeding, cx.config.upload_slots, &contenders);
         for contender in &contenders {
             let Some(peer) = peers.get_mut(contender.peer) else { continue };
             if chosen.contains(&contender.peer) {
@@ -54,21 +61,13 @@ impl Torrent {
     }
 
     /// Unchokes peers that wait while slots are free, without waiting for the next round.
-    ///
-    /// Not those that had a slot a moment ago: a peer must not gain by changing its mind.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx, peers: &mut Peers) {
         self.slots_changed = false;
         let free = cx.config.upload_slots.saturating_sub(self.unchoked_count);
         if free == 0 || !self.takes_peers() {
             return;
         }
-        let now = cx.now;
-        let waits = |key: &PeerKey| {
-            peers.get(*key).and_then(Peer::open).is_some_and(|open| {
-                let rested = open.unchoked_at.is_none_or(|at| now.since(at) >= CHOKE_INTERVAL);
-                open.flow.am_choking && open.flow.peer_interested && rested
-            })
-        };
+        let waits = |key: &PeerKey| peers.get(*key).is_some_and(|peer| waits(cx, peer));
         let mut waiting: Vec<PeerKey> = self.peers.iter().copied().filter(waits).collect();
         cx.rng.shuffle(&mut waiting);
         for key in waiting.into_iter().take(free) {
@@ -77,4 +76,20 @@ impl Torrent {
             }
         }
     }
+
+    /// Unchokes a peer that has come to want something, if a slot is free.
+    pub(super) fn offer_slot(&mut self, cx: &mut Cx, peer: &mut Peer) {
+        if self.unchoked_count < cx.config.upload_slots && self.takes_peers() && waits(cx, peer) {
+            self.unchoked_count += usize::from(peer.unchoke(cx));
+        }
+    }
+}
+
+/// Whether a free slot may go to this peer. Not to one that had a slot a moment ago: a peer must not
+/// gain by changing its mind.
+fn waits(cx: &Cx, peer: &Peer) -> bool {
+    peer.open().is_some_and(|open| {
+        let rested = open.unchoked_at.is_none_or(|at| cx.now.since(at) >= CHOKE_INTERVAL);
+        open.flow.am_choking && open.flow.peer_interested && rested
+    })
 }

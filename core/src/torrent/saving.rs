@@ -96,7 +96,7 @@ impl Torrent {
         if self.saving.dirty {
             self.save(cx);
         } else if !self.saving.in_flight && std::mem::take(&mut self.saving.completing) {
-            let progress = Box::new(self.progress(cx, peers));
+            let progress = Box::new(self.progress(cx.now, peers));
             cx.event(Event::Complete { torrent: self.key, progress });
         }
     }
@@ -107,6 +107,7 @@ impl Torrent {
         if self.saving.stage == Stage::Closing {
             self.saving.stage = Stage::Closed;
         }
+        let saved = result.is_ok();
         if let Err(error) = result {
             let at_work = matches!(self.phase, Phase::Leeching(_) | Phase::Seeding) && !self.closing;
             if at_work && self.purpose == Purpose::Download {
@@ -116,13 +117,36 @@ impl Torrent {
             }
             cx.event(Event::SaveFailed { torrent: self.key, error });
         }
+        if self.saving.completing && saved {
+            self.save_if_due(cx, peers);
+        }
         if self.closing || matches!(self.phase, Phase::Stopped) {
             self.save(cx);
-        } else if self.saving.completing {
-            self.save_if_due(cx, peers);
         } else if self.saving.dirty {
             // Pieces came while this claim was made.
             self.on_dirty(cx);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::machine::lab::Lab;
+
+    #[test]
+    fn a_download_that_completes_while_it_is_stopped_is_complete() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let seed = lab.giver(1, "x");
+        lab.requests(seed).into_iter().for_each(|block| lab.give(seed, block));
+        lab.machine.shut_down(lab.now);
+        lab.drain();
+        assert!(!lab.jobs.iter().any(|job| matches!(job, Job::Save { .. })), "the last piece is waited for");
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+        lab.finish(|job| matches!(job, Job::Save { close: true, .. }));
+        assert!(lab.events.iter().any(|event| matches!(event, Event::Complete { .. })));
+        lab.pass(Duration::from_secs(1));
+        assert!(lab.machine.is_shut_down());
     }
 }

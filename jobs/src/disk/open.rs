@@ -1,6 +1,7 @@
 //! The start of a torrent: lock it, see what is there, make folders and empty files.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -86,7 +87,10 @@ fn refuse_own_names(storage: &Storage) -> Result<(), DiskError> {
 fn take(storage: &Storage, purpose: Purpose) -> Result<(Arc<Root>, Option<Lock>), DiskError> {
     let path = &storage.root;
     if purpose == Purpose::Download {
-        std::fs::create_dir_all(path).map_err(|error| disk_error(path, &error))?;
+        std::fs::create_dir_all(path).map_err(|error| match error.kind() == ErrorKind::AlreadyExists {
+            true => refusal(DiskErrorKind::Unsafe, path, "is not a folder"),
+            false => disk_error(path, &error),
+        })?;
     }
     let root = Arc::new(Root::open(path)?);
     let sharing = match purpose {

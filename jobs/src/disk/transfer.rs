@@ -8,8 +8,8 @@ use peerless_core::{BlockDigest, DiskError, DiskErrorKind, Storage, StoreError, 
 
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
-use super::{Disk, entry, full_path, read_error};
-use crate::error::{disk_error, locked, refusal};
+use super::{Disk, entry, span_error};
+use crate::error::{locked, refusal};
 use crate::hash;
 
 impl Disk {
@@ -73,8 +73,7 @@ impl Disk {
             // Padding is zero, as the buffer is.
             if !entry(storage, span.file)?.padding {
                 let file = self.file(torrent, storage, span, Access::Read)?;
-                read_exact_at(&file, part, span.offset)
-                    .map_err(|error| read_error(&full_path(storage, span), &error))?;
+                read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
             }
         }
         Ok(Block::new(bytes))
@@ -96,7 +95,7 @@ impl Disk {
             }
             let file = self.file(torrent, storage, span, Access::Read)?;
             hash::read_through(&file, span.offset, span.len, buffer, |bytes| hasher.update(bytes))
-                .map_err(|error| read_error(&full_path(storage, span), &error))?;
+                .map_err(|error| span_error(storage, span, &error))?;
         }
         Ok(hasher.matches(metainfo.digest(piece)))
     }
@@ -123,8 +122,7 @@ impl Disk {
             }
             let file = self.file(torrent, storage, span, Access::Write)?;
             written.push(span.file);
-            write_all_at(&file, &mut slices, span.offset)
-                .map_err(|error| disk_error(&full_path(storage, span), &error))
+            write_all_at(&file, &mut slices, span.offset).map_err(|error| span_error(storage, span, &error))
         });
         if let Some(held) = self.held(torrent) {
             let mut state = locked(&held.state);

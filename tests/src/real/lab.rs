@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::program::{check_output, children_of};
-use super::{STEP_TIMEOUT, require_programs, wait_until};
+use super::{STEP_TIMEOUT, require_programs, scratch, wait_until};
 
 /// The first three parts of every address; private, so that clients which refuse loopback peers
 /// take them.
@@ -50,7 +50,7 @@ impl Lab {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         require_programs();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("peerless-lab-{}-{count}-{name}", std::process::id()));
+        let dir = scratch(&format!("lab-{count}-{name}"));
         fs::create_dir_all(&dir).expect("a folder for the lab");
 
         let mut holder = Command::new("unshare")

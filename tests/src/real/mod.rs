@@ -14,9 +14,10 @@ pub mod peerless;
 mod program;
 mod transmission;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,11 +33,17 @@ pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long a program may take to come up, announce, react to a signal or end.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The contract: after SIGINT or SIGTERM our client is gone within so long.
+pub const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The port on which every client listens; each has its own address.
 pub const PEER_PORT: u16 = 6881;
 
 /// Pause between two looks at a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How the names of all temporary folders begin; a process id follows.
+const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
 const PROGRAMS: [(&str, &str); 8] = [
@@ -156,7 +163,7 @@ impl Leech {
             Done::Exit => self.program.expect_exit(0, TRANSFER_TIMEOUT),
             Done::Line(line) => self.program.wait_output(line, TRANSFER_TIMEOUT),
             Done::Lines(path, count) => self.program.wait_for("all torrents done", TRANSFER_TIMEOUT, || {
-                std::fs::read_to_string(path).is_ok_and(|text| text.lines().count() >= *count)
+                fs::read_to_string(path).is_ok_and(|text| text.lines().count() >= *count)
             }),
             Done::Completes(count) => {
                 let out = self.program.output_path().to_owned();
@@ -211,12 +218,30 @@ fn python() -> PathBuf {
     std::env::var_os("PEERLESS_PYTHON").map_or_else(|| PathBuf::from("/usr/bin/python3"), PathBuf::from)
 }
 
+/// A path for temporary files, named after this process. What earlier ones could not remove,
+/// because they were killed, goes first.
+fn scratch(name: &str) -> PathBuf {
+    static SWEPT: Once = Once::new();
+    let temp = std::env::temp_dir();
+    SWEPT.call_once(|| {
+        for entry in fs::read_dir(&temp).into_iter().flatten().flatten() {
+            let file_name = entry.file_name();
+            let pid =
+                file_name.to_str().and_then(|name| name.strip_prefix(SCRATCH_PREFIX)?.split('-').next());
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _best_effort = fs::remove_dir_all(entry.path());
+            }
+        }
+    });
+    temp.join(format!("{SCRATCH_PREFIX}{}-{name}", std::process::id()))
+}
+
 /// A helper script beside the tests.
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(name)
 }
 
-/// A peer or tracker (`kind`) that answers with garbage on `port`.
+/// On `port`, a `peer` or `tracker` that answers with garbage, or a `mute` tracker that never does.
 pub fn hostile(lab: &Lab, host: &Host, kind: &str, port: u16) -> Program {
     let mut command = lab.command(host, python());
     command.arg(script("hostile.py")).arg(kind).arg(port.to_string());

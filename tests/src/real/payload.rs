@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use super::{libtorrent, peerless};
+use super::{libtorrent, peerless, scratch};
 
 /// The port of every tracker here.
 pub const TRACKER_PORT: u16 = 6969;
@@ -157,8 +157,7 @@ impl Payloads {
         if let Some(there) = shared.upgrade() {
             return there;
         }
-        let dir = std::env::temp_dir().join(format!("peerless-payload-{}", std::process::id()));
-        let _old = fs::remove_dir_all(&dir);
+        let dir = scratch("payload");
         fs::create_dir_all(dir.join("data")).expect("a folder for payloads");
         for kind in PayloadKind::ALL {
             kind.write(&dir.join("data"));

@@ -6,7 +6,7 @@ use peerless_core::{CloseCause, Input, PeerKey};
 
 use super::{Actor, Swarm, What};
 use crate::link::{Conn, End, Link, LinkKey, NodeId, Pipe, pick, transfer_time};
-use crate::puppet::Act;
+use crate::puppet::{Act, Alarm};
 
 /// The first port that dials come from.
 const DIAL_PORT_MIN: u16 = 32_768;
@@ -259,7 +259,7 @@ impl Swarm {
         self.host(node).conns.get(&peer).copied()
     }
 
-    pub(super) fn wake_puppet(&mut self, node: NodeId) {
+    pub(super) fn wake_puppet(&mut self, node: NodeId, alarm: Alarm) {
         let mut acts = Vec::new();
         if let Actor::Puppet(puppet) = &mut self.nodes[node.0].actor {
             let links = &self.links;
@@ -267,7 +267,7 @@ impl Swarm {
                 let pipe = links.get(conn.link).map(|link| &link.pipes[conn.side]);
                 pipe.map_or(0, |pipe| (64 * 1024_usize).saturating_sub(pipe.backlog.len()))
             };
-            puppet.woken(room, &mut acts);
+            puppet.woken(alarm, room, &mut acts);
         }
         self.react(node, acts);
     }
@@ -282,7 +282,7 @@ impl Swarm {
                     }
                 }
                 Act::Dial(addr, pause) => self.schedule(self.now + pause, What::PuppetDial(node, addr)),
-                Act::Wake(pause) => self.schedule(self.now + pause, What::PuppetWake(node)),
+                Act::Wake(alarm, pause) => self.schedule(self.now + pause, What::PuppetWake(node, alarm)),
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::fs;
 
 use peerless_tests::real::{
-    Client, Lab, PEER_PORT, Payloads, Peerless, Program, Runtime, STEP_TIMEOUT, TRACKER_PORT, hostile,
-    libtorrent, peerless,
+    Client, Lab, PEER_PORT, Payloads, Peerless, Program, Runtime, SIGNAL_TIMEOUT, STEP_TIMEOUT, TRACKER_PORT,
+    hostile, libtorrent, peerless,
 };
 
 use super::under_both_runtimes;
@@ -15,7 +15,8 @@ const DISK_LEN: u64 = 8 << 20;
 under_both_runtimes! {
     tracker_down => a_peer_by_hand_serves_when_the_tracker_is_down,
     tracker_garbage => a_tracker_that_answers_garbage_is_survived,
-    no_peers => gives_up_after_the_stop_timeout,
+    tracker_mute => a_tracker_that_never_answers_delays_no_interrupt,
+    no_peers => says_what_is_wrong_and_gives_up_after_the_stop_timeout,
     peer_garbage => a_peer_that_speaks_garbage_is_survived,
     read_only => a_read_only_output_is_exit_10,
     full_disk => a_full_disk_is_exit_9_and_keeps_what_is_verified,
@@ -54,6 +55,17 @@ fn tracker_garbage(runtime: Runtime) {
     assert!(tracker_failed(&leech), "it says that the tracker's answer is no good");
 }
 
+fn tracker_mute(runtime: Runtime) {
+    let payloads = Payloads::shared();
+    let [_, _, tiny] = payloads.by_libtorrent();
+    let lab = Lab::new("tracker-mute");
+    let mut tracker = hostile(&lab, &lab.hub(), "mute", TRACKER_PORT);
+    let mut leech = Peerless::download(&lab, &lab.host("leech"), runtime, &[tiny]).spawn(&lab);
+    tracker.wait_output("request from", STEP_TIMEOUT);
+    leech.signal("INT");
+    leech.expect_exit(7, SIGNAL_TIMEOUT);
+}
+
 fn tracker_failed(leech: &Program) -> bool {
     peerless::events(leech.output_path(), "tracker").iter().any(|event| event["ok"] == false)
 }
@@ -67,6 +79,7 @@ fn no_peers(runtime: Runtime) {
         Peerless::download(&lab, &host, runtime, &[tiny]).args(["--stop-timeout", "3"]).spawn(&lab);
     leech.expect_exit(5, STEP_TIMEOUT);
     assert_one_error(&leech);
+    assert!(tracker_failed(&leech), "it says that the tracker is down");
 }
 
 fn peer_garbage(runtime: Runtime) {

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use peerless_tests::real::{
-    Client, Host, Lab, Payload, Payloads, Peerless, Program, Runtime, STEP_TIMEOUT, TRANSFER_TIMEOUT,
-    libtorrent, peerless,
+    Client, Host, Lab, Payload, Payloads, Peerless, Program, Runtime, SIGNAL_TIMEOUT, STEP_TIMEOUT,
+    TRANSFER_TIMEOUT, libtorrent, peerless,
 };
 
 use super::under_both_runtimes;
@@ -15,9 +15,6 @@ const SEED_RATE: u32 = 40 << 20;
 
 /// Blocks that may come again although their piece is verified: those on their way at the end.
 const SLACK_LEN: u64 = 1 << 20;
-
-/// The contract: after a signal it is gone within so long.
-const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 under_both_runtimes! {
     cut_by("INT") => goes_on_after_an_interrupt,

@@ -17,6 +17,7 @@ under_both_runtimes! {
     seed_to(Client::Transmission) => seeds_to_transmission,
     seed_to(Client::Aria2) => seeds_to_aria2,
     seed_to(Client::Libtorrent) => seeds_to_libtorrent,
+    recorded => replays_what_it_has_recorded,
     swarm_of_mixed_kinds => takes_its_part_in_a_mixed_swarm,
 }
 
@@ -39,6 +40,19 @@ fn seed_to(client: Client, runtime: Runtime) {
     opentracker::await_peers(&lab, &payloads, 1, 0);
     client.leech(&lab, &lab.host("leech"), &payloads).finish(&payloads);
     stop_seed(&mut seed);
+}
+
+fn recorded(runtime: Runtime) {
+    let payloads = Payloads::shared();
+    let [_, tree, _] = payloads.by_libtorrent();
+    let lab = Lab::new("recorded");
+    let (seed_host, host) = (lab.host("seed"), lab.host("leech"));
+    let _seed = Client::Libtorrent.seed(&lab, &seed_host, &[tree]);
+    let recording = lab.dir().join("recording");
+    let download = Peerless::download(&lab, &host, runtime, &[tree]).peer(seed_host.address);
+    download.arg("--record").arg(&recording).spawn(&lab).expect_exit(0, STEP_TIMEOUT);
+    let replay = Peerless::new(&lab, &host, "replay").arg(&recording);
+    replay.spawn(&lab).expect_exit(0, STEP_TIMEOUT);
 }
 
 fn swarm_of_mixed_kinds(runtime: Runtime) {

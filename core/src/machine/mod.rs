@@ -1,7 +1,11 @@
-//! The session's inside: looks up keys, routes inputs, makes and ends connections.
+//! The session's inside: looks up keys and routes inputs.
 //!
 //! No rule of the protocol is here. A handler that finds a reason to end a connection leaves it in
 //! `Cx::to_close`; every input ends with `settle`, which ends those and gives their places to others.
+
+mod connections;
+#[cfg(test)]
+pub(crate) mod lab;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -17,8 +21,8 @@ use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
-use crate::torrent::{Ended, Source, Torrent};
-use crate::wire::{Handshake, HandshakeStep, Step, WireError};
+use crate::torrent::{Source, Torrent};
+use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
 const STOP_ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(900);
@@ -77,7 +81,7 @@ impl Machine {
         now: Instant,
         add: AddTorrent,
     ) -> Result<TorrentKey, AddTorrentError> {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if self.shutting_down {
             return Err(AddTorrentError::ShuttingDown);
         }
@@ -92,19 +96,19 @@ impl Machine {
     }
 
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         self.close_torrent(torrent);
         self.settle();
     }
 
     pub(crate) fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         self.add_candidates(torrent, [addr], Source::User);
         self.settle();
     }
 
     pub(crate) fn shut_down(&mut self, now: Instant) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         if std::mem::replace(&mut self.shutting_down, true) {
             return;
         }
@@ -123,41 +127,20 @@ impl Machine {
         self.shut_down
     }
 
-    pub(crate) fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
-        self.cx.now = now;
-        if self.shutting_down {
-            return None;
-        }
-        // A socket for both families shows an IPv4 peer as an IPv6 one.
-        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        let incoming = |key: &PeerKey| self.peers.get(*key).is_some_and(|peer| !peer.outgoing);
-        let crowded = self.half_open.len() >= self.cx.config.half_open_max;
-        if crowded || self.peer_count >= self.cx.config.peers_max {
-            // Whoever proves itself may stay: the oldest that has not done so makes room.
-            let oldest = self.half_open.iter().map(|(_, key)| *key).find(incoming)?;
-            self.cx.close(oldest, CloseReason::Crowded);
-            self.settle();
-        }
-        let cx = &mut self.cx;
-        let key = self.peers.insert_with(|key| Peer::accepted(cx, key, addr));
-        self.count_in(key);
-        Some(key)
-    }
-
     pub(crate) fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.cx.now = now;
+        self.cx.set_now(now);
         match input {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
-            Input::Closed { peer, cause: _ } => self.on_closed(peer),
+            Input::Closed { peer, cause: _ } => self.end(peer, None),
             Input::Done(done) => self.on_done(done),
         }
         self.settle();
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        self.cx.now = now;
-        while let Some(key) = self.cx.timers.pop_due(now) {
+        self.cx.set_now(now);
+        while let Some(key) = self.cx.timers.pop_due(self.cx.now) {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
@@ -185,8 +168,8 @@ impl Machine {
     }
 
     pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, len: usize) {
-        self.cx.now = now;
         let Some(peer) = self.peers.get_mut(key) else { return };
+        self.cx.set_now(now);
         let payload_len = peer.on_sent(&mut self.cx, len);
         if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) {
             torrent.on_sent(&mut self.cx, &mut self.peers, key, payload_len);
@@ -194,9 +177,8 @@ impl Machine {
         self.settle();
     }
 
-    pub(crate) fn progress(&mut self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
-        self.cx.now = now;
-        self.torrents.get_mut(torrent).map(|torrent| torrent.progress(&self.cx, &self.peers))
+    pub(crate) fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
+        self.torrents.get(torrent).map(|torrent| torrent.progress(now, &self.peers))
     }
 
     pub(crate) fn torrent(&self, key: TorrentKey) -> Option<&Torrent> {
@@ -215,16 +197,11 @@ impl Machine {
                 self.closing.push(key);
             }
         }
-    }
-
-    fn on_connected(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let torrent = peer.torrent.and_then(|torrent| self.torrents.get(torrent));
-        match torrent {
-            Some(torrent) if matches!(peer.phase, Phase::Connecting) => {
-                peer.on_connected(&mut self.cx, torrent.info_hash());
+        // Those that have shaken hands are ended by the torrent.
+        for (_, half_open) in &self.half_open {
+            if self.peers.get(*half_open).is_some_and(|peer| peer.torrent == Some(key)) {
+                self.cx.close(*half_open, CloseReason::TorrentGone);
             }
-            Some(_) | None => {}
         }
     }
 
@@ -249,47 +226,12 @@ impl Machine {
         }
     }
 
-    /// Both sides have shown who they are: is this a connection to keep?
-    fn on_handshake(&mut self, key: PeerKey, handshake: Handshake) -> Result<(), CloseReason> {
-        let Handshake { info_hash, peer_id, .. } = handshake;
-        let Some(peer) = self.peers.get_mut(key) else { return Ok(()) };
-        let torrent_key = self.by_hash.get(&info_hash).copied().ok_or(CloseReason::UnknownTorrent)?;
-        if peer.torrent.is_some_and(|torrent| torrent != torrent_key) {
-            return Err(CloseReason::UnknownTorrent);
-        }
-        let torrent = self.torrents.get(torrent_key).filter(|torrent| torrent.takes_peers());
-        let torrent = torrent.ok_or(CloseReason::UnknownTorrent)?;
-        if peer_id == self.cx.peer_id {
-            return Err(CloseReason::Ourselves);
-        }
-        let (now, addr) = (self.cx.now, peer.addr);
-        if torrent.candidates.is_banned(now, addr, Some(peer_id)) {
-            return Err(CloseReason::Banned);
-        }
-        if torrent.knows_peer(&self.peers, peer_id) {
-            return Err(CloseReason::Duplicate);
-        }
-        let (Some(peer), Some(torrent)) = (self.peers.get_mut(key), self.torrents.get_mut(torrent_key))
-        else {
-            return Ok(());
-        };
-        if peer.torrent.is_none() {
-            peer.torrent = Some(torrent_key);
-            peer.send_handshake(&mut self.cx, info_hash);
-        }
-        let piece_count = torrent.storage.metainfo.geometry().piece_count();
-        peer.on_open(&mut self.cx, peer_id, piece_count);
-        self.half_open.retain(|(_, half_open)| *half_open != key);
-        torrent.on_peer_open(&mut self.cx, peer);
-        Ok(())
-    }
-
     fn on_messages(&mut self, key: PeerKey, mut bytes: &[u8]) -> Result<(), CloseReason> {
         let Some(peer) = self.peers.get_mut(key) else { return Ok(()) };
         let torrent_key = peer.torrent;
         // Messages borrow from the decoder while they change the peer, so it is taken out of it.
         let Some(mut decoder) = peer.open_mut().and_then(|open| open.decoder.take()) else { return Ok(()) };
-        loop {
+        while self.peers.get(key).is_some() {
             let Some(torrent) = torrent_key.and_then(|torrent| self.torrents.get_mut(torrent)) else {
                 return Ok(());
             };
@@ -309,15 +251,6 @@ impl Machine {
             open.decoder = Some(decoder);
         }
         Ok(())
-    }
-
-    fn on_closed(&mut self, key: PeerKey) {
-        let ended = match self.peers.get(key) {
-            Some(peer) if peer.is_half_open() => Ended::Failed,
-            Some(_) => Ended::WasOpen,
-            None => return,
-        };
-        self.end(key, ended, None);
     }
 
     fn on_done(&mut self, done: JobDone) {
@@ -371,13 +304,16 @@ impl Machine {
     /// Lets everyone speak again: who was not read, and why, is not kept.
     fn resume_reads(&mut self) {
         let (peers, cx) = (&self.peers, &mut self.cx);
-        let resumed = peers.iter().filter(|(_, peer)| !peer.is_half_open() && peer.wants_read(&cx.budget));
+        let resumed = peers.iter().filter(|(_, peer)| peer.open().is_some() && peer.wants_read(&cx.budget));
         cx.outbox.extend(resumed.map(|(peer, _)| Output::Resume { peer }));
     }
 
     fn on_peer_timer(&mut self, key: PeerKey, timer: PeerTimer) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match timer {
+            PeerTimer::Handshake if matches!(peer.phase, Phase::Ourselves) => {
+                self.cx.close(key, CloseReason::Ourselves);
+            }
             PeerTimer::Handshake => self.cx.close(key, CloseReason::Timeout),
             PeerTimer::Idle => {
                 if peer.is_idle(&mut self.cx) {
@@ -402,7 +338,7 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Progress => {
-                let progress = Box::new(torrent.progress(cx, peers));
+                let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });
                 if let Some(interval) = cx.config.progress_interval {
                     cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
@@ -411,65 +347,17 @@ impl Machine {
         }
     }
 
-    fn add_candidates(
-        &mut self,
-        key: TorrentKey,
-        addrs: impl IntoIterator<Item = SocketAddr>,
-        source: Source,
-    ) {
-        let Some(torrent) = self.torrents.get_mut(key) else { return };
-        for addr in addrs {
-            torrent.candidates.add(self.cx.now, &mut self.cx.rng, addr, source);
-        }
-        self.want_dial(key);
-    }
-
-    /// Puts a torrent in line to dial, or sets the time when it will have an address ready.
-    fn want_dial(&mut self, key: TorrentKey) {
-        let Some(torrent) = self.torrents.get(key).filter(|torrent| torrent.takes_peers()) else { return };
-        match torrent.candidates.next_at() {
-            Some(_) if self.dialling.contains(&key) => {}
-            Some(at) if at <= self.cx.now => self.dialling.push_back(key),
-            Some(at) => self.cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Dial), at),
-            None => {}
-        }
-    }
-
-    /// Dials for the torrents in line, in turn, while there is room.
-    fn dial(&mut self) {
-        while self.half_open.len() < self.cx.config.half_open_max
-            && self.peer_count < self.cx.config.peers_max
-            && !self.shutting_down
-            && let Some(key) = self.dialling.pop_front()
-        {
-            let Some(torrent) = self.torrents.get_mut(key).filter(|torrent| torrent.takes_peers()) else {
-                continue;
-            };
-            if let Some(addr) = torrent.candidates.next(self.cx.now) {
-                let cx = &mut self.cx;
-                let peer = self.peers.insert_with(|peer| Peer::connecting(cx, peer, addr, key));
-                self.cx.outbox.push_back(Output::Connect { peer, addr });
-                self.count_in(peer);
-            }
-            self.want_dial(key);
-        }
-    }
-
-    fn count_in(&mut self, key: PeerKey) {
-        self.peer_count += 1;
-        self.half_open.insert((self.cx.now, key));
-    }
-
     /// Ends what has been found to end, and gives the room to others.
     fn settle(&mut self) {
         while let Some((key, reason)) = self.cx.to_close.pop() {
-            let ended = match reason {
-                CloseReason::Violation(_) | CloseReason::Ourselves | CloseReason::Banned => Ended::Useless,
-                CloseReason::UnknownTorrent | CloseReason::Timeout => Ended::Failed,
-                CloseReason::Duplicate | CloseReason::Redundant => Ended::Redundant,
-                CloseReason::Crowded | CloseReason::TorrentGone => Ended::WasOpen,
-            };
-            self.end(key, ended, Some(reason));
+            self.end(key, Some(reason));
+        }
+        if self.cx.budget.take_short() && self.by_hash.len() > 1 {
+            for key in self.torrents.keys() {
+                if let Some(torrent) = self.torrents.get_mut(key) {
+                    torrent.make_room(&mut self.cx);
+                }
+            }
         }
         for key in self.cx.budget.take_starved() {
             if let Some(torrent) = self.torrents.get_mut(key) {
@@ -484,27 +372,6 @@ impl Machine {
         }
         self.dial();
         self.forget_closed();
-    }
-
-    /// Forgets a connection, everywhere.
-    fn end(&mut self, key: PeerKey, ended: Ended, reason: Option<CloseReason>) {
-        let Some(peer) = self.peers.remove(key) else { return };
-        self.peer_count -= 1;
-        self.half_open.retain(|(_, half_open)| *half_open != key);
-        PeerTimer::ALL.into_iter().for_each(|timer| self.cx.timers.clear(TimerKey::Peer(key, timer)));
-        self.cx.budget.end_upload(peer.upload_len());
-        if let Some(reason) = reason {
-            self.cx.outbox.push_back(Output::Close { peer: key, reason });
-        }
-        self.cx.event(Event::PeerClosed { torrent: peer.torrent, peer: key, addr: peer.addr, reason });
-        let Some(torrent_key) = peer.torrent else { return };
-        let Some(torrent) = self.torrents.get_mut(torrent_key) else { return };
-        torrent.on_peer_gone(&mut self.cx, &mut self.peers, &peer);
-        if peer.outgoing {
-            torrent.candidates.on_ended(self.cx.now, &mut self.cx.rng, peer.addr, ended);
-        }
-        torrent.refill(&mut self.cx, &mut self.peers);
-        self.want_dial(torrent_key);
     }
 
     /// Forgets the torrents that have told everyone that they end.

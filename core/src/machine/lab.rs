@@ -1,0 +1,240 @@
+//! For tests: a session with one torrent, and peers that say what the test has them say.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Machine;
+use crate::bitfield::Bitfield;
+use crate::block::Block;
+use crate::config::Config;
+use crate::id::PeerId;
+use crate::input::Input;
+use crate::job::{Check, Job, JobDone, Opened, Purpose};
+use crate::key::{PeerKey, TorrentKey};
+use crate::metainfo::{Content, Create, Metainfo};
+use crate::output::{CloseReason, Event, Output};
+use crate::session::AddTorrent;
+use crate::time::Instant;
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, HandshakeStep, Message, Step};
+
+pub(crate) const PIECE_LEN: u32 = 32 * 1024;
+
+/// A session under test, and what it asked for that the test has not taken.
+pub(crate) struct Lab {
+    pub(crate) machine: Machine,
+    pub(crate) now: Instant,
+    pub(crate) torrent: TorrentKey,
+    pub(crate) metainfo: Metainfo,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) closed: Vec<(PeerKey, CloseReason)>,
+    pub(crate) dialled: Vec<(PeerKey, SocketAddr)>,
+    pub(crate) events: Vec<Event>,
+    /// Peers that may be read from again.
+    pub(crate) resumed: Vec<PeerKey>,
+    /// What comes from the session, past the handshake if there is a decoder.
+    ears: BTreeMap<PeerKey, Option<Decoder>>,
+}
+
+impl Lab {
+    /// A torrent of `has.len()` pieces, of which those with an `x` are there.
+    pub(crate) fn new(config: Config, has: &str) -> Self {
+        let mut machine = Machine::new(config, 1, Instant::START);
+        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has);
+        let mut lab = Self {
+            machine,
+            now: Instant::START,
+            torrent,
+            metainfo,
+            jobs: Vec::new(),
+            closed: Vec::new(),
+            dialled: Vec::new(),
+            events: Vec::new(),
+            resumed: Vec::new(),
+            ears: BTreeMap::new(),
+        };
+        lab.open(has);
+        lab
+    }
+
+    /// One more such torrent; what follows is about this one.
+    pub(crate) fn add(&mut self, name: &str, has: &str) {
+        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has);
+        self.open(has);
+    }
+
+    fn open(&mut self, has: &str) {
+        let (torrent, have) = (self.torrent, self.pieces(has));
+        let unsure = Bitfield::empty(have.piece_count());
+        self.done(JobDone::Opened { torrent, result: Ok(Opened { have, unsure, ours: true }) });
+        self.pass(Duration::ZERO);
+        self.jobs.clear();
+    }
+
+    /// The set drawn as `x.x`.
+    pub(crate) fn pieces(&self, picture: &str) -> Bitfield {
+        let geometry = self.metainfo.geometry();
+        let mut set = Bitfield::empty(geometry.piece_count());
+        for (piece, _) in geometry.pieces().zip(picture.chars()).filter(|(_, sign)| *sign == 'x') {
+            set.insert(piece);
+        }
+        set
+    }
+
+    pub(crate) fn input(&mut self, input: Input<'_>) {
+        self.machine.handle_input(self.now, input);
+        self.drain();
+    }
+
+    pub(crate) fn done(&mut self, done: JobDone) {
+        self.input(Input::Done(done));
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test that needs another answer gives it itself")]
+    /// Answers the oldest job of those that `is` picks, as a disk without faults would.
+    pub(crate) fn finish(&mut self, is: impl Fn(&Job) -> bool) {
+        let at = self.jobs.iter().position(is).expect("such a job");
+        let done = match self.jobs.remove(at) {
+            Job::Store { torrent, piece, blocks, .. } => {
+                JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) }
+            }
+            Job::Read { torrent, peer, range, .. } => {
+                let block = Block::new(vec![0; range.len() as usize]);
+                JobDone::Read { torrent, peer, range, result: Ok(block) }
+            }
+            Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
+            job => panic!("no answer to {job:?}"),
+        };
+        self.done(done);
+    }
+
+    /// Lets time pass, deadline by deadline.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    pub(crate) const fn addr(number: u8) -> SocketAddr {
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, number)), 6881)
+    }
+
+    /// Peer `number` has connected and shaken hands.
+    pub(crate) fn peer(&mut self, number: u8) -> PeerKey {
+        let peer = self.machine.accept(self.now, Self::addr(number)).expect("room for a peer");
+        self.greet(peer, PeerId::new([number; 20]));
+        peer
+    }
+
+    pub(crate) fn greet(&mut self, peer: PeerKey, peer_id: PeerId) {
+        let handshake = Handshake { reserved: [0; 8], info_hash: self.metainfo.info_hash(), peer_id };
+        self.input(Input::Received { peer, bytes: &handshake.encode() });
+    }
+
+    /// A peer that has these pieces and lets us request.
+    pub(crate) fn giver(&mut self, number: u8, pieces: &str) -> PeerKey {
+        let peer = self.peer(number);
+        let bits = self.pieces(pieces).to_wire();
+        self.say(peer, Message::Bitfield { bits: &bits });
+        self.say(peer, Message::Unchoke);
+        peer
+    }
+
+    pub(crate) fn say(&mut self, peer: PeerKey, message: Message<'_>) {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        self.input(Input::Received { peer, bytes: &bytes });
+    }
+
+    /// The peer sends this block.
+    pub(crate) fn give(&mut self, peer: PeerKey, (index, begin, len): (u32, u32, u32)) {
+        self.say(peer, Message::Piece { index, begin, data: &vec![0; len as usize] });
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are shown as they are")]
+    /// What the session has said to a peer since it was last asked, word by word.
+    pub(crate) fn heard(&mut self, peer: PeerKey) -> Vec<String> {
+        let bytes = self
+            .machine
+            .peer(peer)
+            .map_or_else(Vec::new, |peer| peer.queue.unsent().flatten().copied().collect());
+        self.machine.sent(self.now, peer, bytes.len());
+        self.drain();
+        let piece_count = self.metainfo.geometry().piece_count();
+        let (mut rest, mut words) = (&bytes[..], Vec::new());
+        let ear = self.ears.entry(peer).or_default();
+        if ear.is_none()
+            && let Ok(HandshakeStep::Done { used, .. }) = HandshakeDecoder::default().step(rest)
+        {
+            *ear = Some(Decoder::new(piece_count));
+            rest = &rest[used..];
+        }
+        while let Some(Ok(Step::Message { message, used })) = ear.as_mut().map(|ear| ear.step(rest)) {
+            words.push(match message {
+                Message::Request { index, begin, .. } => format!("request {index} {begin}"),
+                Message::Cancel { index, begin, .. } => format!("cancel {index} {begin}"),
+                Message::Piece { index, begin, .. } => format!("piece {index} {begin}"),
+                Message::Bitfield { .. } => "bitfield".to_owned(),
+                message => format!("{message:?}").to_lowercase(),
+            });
+            rest = &rest[used..];
+        }
+        words
+    }
+
+    /// The blocks among what was heard that were asked for.
+    pub(crate) fn requests(&mut self, peer: PeerKey) -> Vec<(u32, u32, u32)> {
+        let words = self.heard(peer);
+        let asked = words.iter().filter_map(|word| word.strip_prefix("request "));
+        let numbers = asked.map(|word| word.split_once(' ').unwrap());
+        numbers.map(|(index, begin)| (index.parse().unwrap(), begin.parse().unwrap(), 16 * 1024)).collect()
+    }
+
+    pub(crate) fn is_there(&self, peer: PeerKey) -> bool {
+        self.machine.peer(peer).is_some()
+    }
+
+    pub(crate) fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Connect { peer, addr } => self.dialled.push((peer, addr)),
+                Output::Send { .. } => {}
+                Output::Resume { peer } => self.resumed.push(peer),
+                Output::Close { peer, reason } => self.closed.push((peer, reason)),
+                Output::Job(job) => self.jobs.push(job),
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+    }
+}
+
+fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
+    let create = Create {
+        name: name.to_owned(),
+        content: Content::File(u64::from(PIECE_LEN) * has.len() as u64),
+        piece_len: PIECE_LEN,
+        private: false,
+        source: None,
+        tiers: vec![vec!["http://tracker/announce".to_owned()]],
+        web_seeds: Vec::new(),
+        comment: None,
+        created_by: None,
+        creation_date: None,
+    };
+    let metainfo = Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap();
+    let add = AddTorrent {
+        metainfo: metainfo.clone(),
+        root: PathBuf::new(),
+        purpose: Purpose::Download,
+        check: Check::Auto,
+        tiers: metainfo.tiers().to_vec(),
+        peers: Vec::new(),
+        hosts: Vec::new(),
+    };
+    (machine.add_torrent(now, add).unwrap(), metainfo)
+}

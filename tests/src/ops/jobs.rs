@@ -1,0 +1,67 @@
+//! What comes of jobs, good and bad.
+
+use peerless_core::{DiskError, DiskErrorKind, FetchError, Input, Job, JobDone, StoreError};
+
+use super::{Source, World, addr};
+
+impl World {
+    pub(super) fn finish_job(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        if self.jobs.is_empty() {
+            return;
+        }
+        let job = self.jobs.remove(source.below(self.jobs.len()));
+        let done = match job {
+            Job::Announce { torrent, tier, .. } => {
+                let body =
+                    [&b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"[..], b"de", b"x"];
+                JobDone::Announced { torrent, tier, result: Ok(body[source.below(3)].to_vec()) }
+            }
+            Job::Resolve { torrent, host, .. } => {
+                JobDone::Resolved { torrent, host, result: Ok(vec![addr(source.below(16))]) }
+            }
+            job @ (Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Save { .. }
+            | Job::Record { .. }) => self.host.disk.run(job),
+        };
+        self.host.session.handle_input(self.now, Input::Done(done));
+    }
+
+    pub(super) fn fail_job(&mut self, source: &mut Source<'_>) {
+        self.drain();
+        if self.jobs.is_empty() {
+            return;
+        }
+        let error = || DiskError { kind: DiskErrorKind::Full, path: "/sim".into(), why: "full".into() };
+        let done = match self.jobs.remove(source.below(self.jobs.len())) {
+            Job::Open { torrent, storage, .. } => {
+                self.host.disk.give_up(storage.metainfo.info_hash());
+                JobDone::Opened { torrent, result: Err(error()) }
+            }
+            Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
+            Job::Store { torrent, piece, blocks, .. } => {
+                JobDone::Stored { torrent, piece, blocks, result: Err(StoreError::Disk(error())) }
+            }
+            Job::Read { torrent, peer, range, .. } => {
+                JobDone::Read { torrent, peer, range, result: Err(error()) }
+            }
+            Job::Save { torrent, storage, close, .. } => {
+                if close {
+                    self.host.disk.give_up(storage.metainfo.info_hash());
+                }
+                JobDone::Saved { torrent, result: Err(error()) }
+            }
+            Job::Announce { torrent, tier, .. } => {
+                JobDone::Announced { torrent, tier, result: Err(FetchError::Timeout) }
+            }
+            Job::Resolve { torrent, host, .. } => {
+                JobDone::Resolved { torrent, host, result: Err("none".into()) }
+            }
+            Job::Record { .. } => JobDone::Recorded { result: Err(error()) },
+        };
+        self.host.session.handle_input(self.now, Input::Done(done));
+    }
+}

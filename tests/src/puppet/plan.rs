@@ -1,0 +1,107 @@
+//! What a scripted peer does: honest, but for what the plan says.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How a scripted peer shakes hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shake {
+    /// As it should.
+    Right,
+    /// With another info-hash.
+    WrongHash,
+    /// With the peer id of whom it talks to, as if that one had called itself.
+    Mirror,
+    /// Not at all.
+    Never,
+    /// With random bytes.
+    Garbage,
+}
+
+/// What a scripted peer answers to requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// The right bytes.
+    Right,
+    /// Wrong bytes for so many of 1000 blocks.
+    Wrong(usize),
+    /// Nothing.
+    Never,
+    /// The right bytes, one a second.
+    Trickle,
+}
+
+/// What a scripted peer sends without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flood {
+    /// Keep-alives.
+    KeepAlives,
+    /// The same `have`.
+    Haves,
+    /// `interested` and `not interested` in turn.
+    Interest,
+    /// `choke` and `unchoke` in turn.
+    Chokes,
+    /// Messages with ids that nobody knows.
+    Unknown,
+    /// Requests for the first piece.
+    Requests,
+    /// Blocks that nobody asked for.
+    Blocks,
+    /// Random bytes behind a good handshake.
+    Garbage,
+    /// One frame that says it is 4 GiB long, and its bytes.
+    Frame,
+}
+
+/// What a scripted peer does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whom it dials.
+    pub dials: Vec<SocketAddr>,
+    /// How long after a connection has ended it dials again; `None`: never.
+    pub redial: Option<Duration>,
+    /// How it shakes hands.
+    pub shake: Shake,
+    /// Its peer id.
+    pub peer_id: [u8; 20],
+    /// Whether it reads what is sent to it.
+    pub reads: bool,
+    /// Whether it says to have everything.
+    pub has: bool,
+    /// Whether it unchokes who is interested.
+    pub unchokes: bool,
+    /// What it answers to requests.
+    pub serve: Serve,
+    /// Whether it takes what it can get.
+    pub asks: bool,
+    /// What it sends without end.
+    pub flood: Option<Flood>,
+}
+
+impl Plan {
+    /// An honest seed that dials nobody; `mark` makes its peer id.
+    #[must_use]
+    pub fn seed(mark: u8) -> Self {
+        let mut peer_id = *b"-XX0000-............";
+        peer_id[8..].fill(mark);
+        Self {
+            dials: Vec::new(),
+            redial: None,
+            shake: Shake::Right,
+            peer_id,
+            reads: true,
+            has: true,
+            unchokes: true,
+            serve: Serve::Right,
+            asks: false,
+            flood: None,
+        }
+    }
+
+    /// One that takes and never gives, and dials `addr`.
+    #[must_use]
+    pub fn free_rider(mark: u8, addr: SocketAddr) -> Self {
+        Self { dials: vec![addr], has: false, unchokes: false, asks: true, ..Self::seed(mark) }
+    }
+}

@@ -1,0 +1,52 @@
+//! The jobs of a swarm's hosts: to the disk, to a tracker, to the names.
+
+use std::net::SocketAddr;
+
+use peerless_core::{Input, Job, JobDone};
+
+use super::{Swarm, What};
+use crate::link::{NodeId, pick};
+use crate::tracker::host_of;
+
+impl Swarm {
+    /// Gives a job to whom it is for, after the time that it takes.
+    pub(super) fn ask(&mut self, node: NodeId, job: Job) {
+        let delay = if matches!(job, Job::Announce { .. } | Job::Resolve { .. }) {
+            pick(&mut self.rng, &self.net.tracker_delay)
+        } else {
+            pick(&mut self.rng, &self.net.job_delay)
+        };
+        let host = self.host_mut(node);
+        host.disk.ask(&job);
+        let life = host.life;
+        self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
+    }
+
+    /// The job's time has come; what it comes to is told to the session that asked.
+    pub(super) fn work(&mut self, node: NodeId, life: u32, job: Job) {
+        if self.host(node).life != life {
+            return;
+        }
+        let (now, ip) = (self.now, self.addr(node).ip());
+        let done = match job {
+            Job::Announce { torrent, tier, url } => {
+                let tracker = self.trackers.entry(host_of(&url).into()).or_default();
+                let result = tracker.get(now, ip, &url, &mut self.rng);
+                JobDone::Announced { torrent, tier, result }
+            }
+            Job::Resolve { torrent, host, port } => {
+                let found = self.names.get(&host).ok_or("no such name");
+                let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
+                JobDone::Resolved { torrent, host, result: addrs.map_err(Into::into) }
+            }
+            job @ (Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Save { .. }
+            | Job::Record { .. }) => self.host_mut(node).disk.run(job),
+        };
+        self.host_mut(node).session.handle_input(now, Input::Done(done));
+        self.settle(node);
+    }
+}

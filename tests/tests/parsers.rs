@@ -1,0 +1,58 @@
+//! Every parser of foreign bytes against arbitrary and against nearly right input.
+
+use peerless_tests::check;
+use peerless_tests::sample::Sample;
+use proptest::prelude::*;
+
+/// Bytes of `good` with some of them changed, taken out or doubled.
+fn nearly(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    let edit = (any::<prop::sample::Index>(), any::<u8>(), 0_u8..3);
+    prop::collection::vec(edit, 0..6).prop_map(move |edits| {
+        let mut bytes = good.clone();
+        for (index, byte, kind) in edits {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = index.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        bytes
+    })
+}
+
+fn torrent() -> Vec<u8> {
+    let files: &[(&[&str], usize)] = &[(&["a", "b"], 100), (&["a", "empty"], 0), (&["c"], 300)];
+    Sample::with_files(2, files, 64).metainfo.raw().to_vec()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn metainfo(bytes in prop_oneof![nearly(torrent()), prop::collection::vec(any::<u8>(), 0..200)]) {
+        check::metainfo(&bytes);
+    }
+
+    #[test]
+    fn tracker_answers(bytes in prop_oneof![
+        nearly(b"d8:intervali1800e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe115:warning message4:slowe".to_vec()),
+        nearly(b"d5:peersld2:ip8:10.0.0.14:porti6881eee6:peers618:0123456789abcdef\x1a\xe1e".to_vec()),
+        nearly(b"/announce?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab&peer_id=-XX0000-abcdefghijkl\
+            &port=6881&uploaded=0&downloaded=0&left=9&event=started&numwant=50".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..200),
+    ]) {
+        check::tracker(&bytes);
+    }
+
+    #[test]
+    fn magnet_links(bytes in prop_oneof![
+        nearly(b"magnet:?xt=urn:btih:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&dn=a+b%20c&x.pe=[::1]:1&tr=http://a/".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..100),
+    ]) {
+        check::magnet(&bytes);
+    }
+}
