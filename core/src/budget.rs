@@ -39,6 +39,8 @@ pub(crate) struct Budget {
     starved: BTreeSet<TorrentKey>,
     /// Whether a piece has ended since the starved were last taken.
     freed: bool,
+    /// Whether a torrent has found no room since that was last asked.
+    short: bool,
 }
 
 impl Budget {
@@ -55,6 +57,7 @@ impl Budget {
             full: false,
             starved: BTreeSet::new(),
             freed: false,
+            short: false,
         }
     }
 
@@ -67,6 +70,13 @@ impl Budget {
     /// Notes that `torrent` waits for room to open a piece.
     pub(crate) fn starve(&mut self, torrent: TorrentKey) {
         self.starved.insert(torrent);
+        self.short = true;
+    }
+
+    /// Whether a torrent has come to wait for room: those that have no use for theirs are to end
+    /// their pieces.
+    pub(crate) const fn take_short(&mut self) -> bool {
+        std::mem::replace(&mut self.short, false)
     }
 
     /// The torrents that waited for room, once pieces have made some.

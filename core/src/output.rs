@@ -109,7 +109,8 @@ pub enum Event {
         /// The figures.
         progress: Box<Progress>,
     },
-    /// A file is complete and verified.
+    /// A file is complete and verified: its last piece has come, or it was there, or has no bytes, when
+    /// the rest began to be fetched.
     FileDone {
         /// Which torrent.
         torrent: TorrentKey,

@@ -268,6 +268,16 @@ mod tests {
         for index in has {
             have.insert(metainfo.geometry().piece(*index).unwrap());
         }
+        session_of(config, metainfo, have, purpose)
+    }
+
+    fn session_of(
+        config: Config,
+        metainfo: Metainfo,
+        have: Bitfield,
+        purpose: Purpose,
+    ) -> (Session, TorrentKey) {
+        let unsure = Bitfield::empty(have.piece_count());
         let mut session = Session::new(config, 1, Instant::START);
         let add = AddTorrent {
             metainfo,
@@ -279,7 +289,7 @@ mod tests {
             hosts: Vec::new(),
         };
         let torrent = session.add_torrent(Instant::START, add).unwrap();
-        let opened = Opened { have, unsure: Bitfield::empty(3), ours: true };
+        let opened = Opened { have, unsure, ours: true };
         session.handle_input(Instant::START, Input::Done(JobDone::Opened { torrent, result: Ok(opened) }));
         (session, torrent)
     }
@@ -327,6 +337,37 @@ mod tests {
             }
         }
         saves
+    }
+
+    #[test]
+    fn files_that_are_there_or_empty_are_told_when_the_rest_is_fetched() {
+        let create = Create {
+            name: "name".to_owned(),
+            content: Content::Folder(
+                [("a", 16_384), ("b", 0), ("c", 16_384)]
+                    .map(|(name, len)| (vec![name.to_owned()], len))
+                    .to_vec(),
+            ),
+            piece_len: 16_384,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: None,
+            creation_date: None,
+        };
+        let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 2])).unwrap();
+        let mut have = Bitfield::empty(2);
+        have.insert(metainfo.geometry().piece(0).unwrap());
+        let (mut session, _) = session_of(Config::default(), metainfo, have, Purpose::Download);
+        let mut files = Vec::new();
+        while let Some(output) = session.poll_output() {
+            if let Output::Event(Event::FileDone { file, .. }) = output {
+                files.push(file);
+            }
+        }
+        assert_eq!(files, [0, 1]);
     }
 
     #[test]

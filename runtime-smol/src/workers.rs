@@ -1,16 +1,22 @@
 //! Blocking work through `unblock`, in two lanes: a slow tracker never holds up a write.
 //!
 //! smol's pool grows to hundreds of threads. Each lane has a bound of its own, and a pool thread
-//! that has a lane's job done takes the next one by itself, without a way through the executor.
+//! that has a lane's job done waits for the next one itself: a way through the pool for each would
+//! cost more than the hand-over.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use peerless_core::{Job, JobDone, Lane};
 use smol::channel::{self, Receiver, Sender};
+
+/// How long a thread waits for its next job before the pool has it back: longer than the gaps in a
+/// transfer.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// What does the jobs.
 pub(crate) type Work = Arc<dyn Fn(Job) -> JobDone + Send + Sync>;
@@ -80,20 +86,24 @@ struct Crew {
 impl Crew {
     fn new(jobs_max: usize, work: Work) -> Self {
         let (sender, done) = channel::unbounded();
-        let shared = Shared { queue: Mutex::default(), work, done: sender };
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), work, done: sender };
         Self { jobs_max: jobs_max.max(1), added: Vec::new(), shared: Arc::new(shared), done }
     }
 
-    /// Queues what was added and puts more threads to it, as far as the lane may have them.
+    /// Queues what was added, wakes who is idle, and puts more threads to what is left, as far as
+    /// the lane may have them.
     fn start(&mut self) {
         if self.added.is_empty() {
             return;
         }
         let mut queue = self.shared.lock();
+        let woken = self.added.len().min(queue.idle);
         queue.jobs.extend(self.added.drain(..));
-        let more = queue.jobs.len().min(self.jobs_max.saturating_sub(queue.working));
-        queue.working += more;
+        let unserved = queue.jobs.len().saturating_sub(queue.idle);
+        let more = unserved.min(self.jobs_max.saturating_sub(queue.threads));
+        queue.threads += more;
         drop(queue);
+        (0..woken).for_each(|_| self.shared.changed.notify_one());
         for _ in 0..more {
             let shared = Arc::clone(&self.shared);
             smol::unblock(move || shared.serve()).detach();
@@ -104,13 +114,18 @@ impl Crew {
 impl Drop for Crew {
     /// Lets the threads go after the job that each is at.
     fn drop(&mut self) {
-        self.shared.lock().jobs.clear();
+        let mut queue = self.shared.lock();
+        queue.jobs.clear();
+        queue.closed = true;
+        self.shared.changed.notify_all();
     }
 }
 
 /// What the threads of a lane share.
 struct Shared {
     queue: Mutex<Queue>,
+    /// Jobs came, or the lane closed.
+    changed: Condvar,
     work: Work,
     done: Sender<Outcome>,
 }
@@ -118,12 +133,16 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// Threads at work, or asked for.
-    working: usize,
+    /// Threads the lane has, or has asked for.
+    threads: usize,
+    /// Those of them that wait for a job, or were just woken for one.
+    idle: usize,
+    /// Threads go when no job is left.
+    closed: bool,
 }
 
 impl Shared {
-    /// Does jobs until there are none.
+    /// Does jobs until there are none for a while.
     fn serve(&self) {
         while let Some(job) = self.next() {
             let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(job)));
@@ -134,11 +153,24 @@ impl Shared {
 
     fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
-        let job = queue.jobs.pop_front();
-        if job.is_none() {
-            queue.working -= 1;
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                break;
+            }
+            queue.idle += 1;
+            let waited = self.changed.wait_timeout(queue, LINGER);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                break;
+            }
         }
-        job
+        queue.threads -= 1;
+        None
     }
 
     /// The queue is whole at every unlock and no job runs under the lock, so poison means nothing.

@@ -1,8 +1,8 @@
 //! Bencode (BEP 3, "bencoding") from outside, walked without recursion.
 //!
 //! `serde_bencode` recurses, keeps no spans, and refuses a dictionary for one key that is not
-//! UTF-8. So [`check`] goes first: it looks at every token and bounds nesting, count and lengths.
-//! The [`Value`] it gives can be cut into its parts, and only those parts that someone wants are
+//! UTF-8. So `check` goes first: it looks at every token and bounds nesting, count and lengths.
+//! The `Value` it gives can be cut into its parts, and only those parts that someone wants are
 //! handed to `serde_bencode`, each with an offset to name in an error.
 
 mod error;

@@ -188,7 +188,8 @@ impl Machine {
 /// What the end of a connection means for the address that we had called.
 fn ended(peer: &Peer, reason: Option<CloseReason>, leeching: bool) -> Ended {
     match reason {
-        Some(CloseReason::Violation(_) | CloseReason::Ourselves | CloseReason::Banned) => Ended::Useless,
+        Some(CloseReason::Violation(_)) => Ended::Broken,
+        Some(CloseReason::Ourselves | CloseReason::Banned) => Ended::Useless,
         Some(CloseReason::Redundant) => Ended::Redundant,
         Some(CloseReason::Duplicate) => Ended::Idle,
         Some(

@@ -40,31 +40,8 @@ pub(crate) struct Lab {
 impl Lab {
     /// A torrent of `has.len()` pieces, of which those with an `x` are there.
     pub(crate) fn new(config: Config, has: &str) -> Self {
-        let piece_count = u32::try_from(has.len()).unwrap();
-        let create = Create {
-            name: "name".to_owned(),
-            content: Content::File(u64::from(PIECE_LEN) * u64::from(piece_count)),
-            piece_len: PIECE_LEN,
-            private: false,
-            source: None,
-            tiers: vec![vec!["http://tracker/announce".to_owned()]],
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
-        };
-        let metainfo = Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap();
         let mut machine = Machine::new(config, 1, Instant::START);
-        let add = AddTorrent {
-            metainfo: metainfo.clone(),
-            root: PathBuf::new(),
-            purpose: Purpose::Download,
-            check: Check::Auto,
-            tiers: metainfo.tiers().to_vec(),
-            peers: Vec::new(),
-            hosts: Vec::new(),
-        };
-        let torrent = machine.add_torrent(Instant::START, add).unwrap();
+        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has);
         let mut lab = Self {
             machine,
             now: Instant::START,
@@ -77,12 +54,22 @@ impl Lab {
             resumed: Vec::new(),
             ears: BTreeMap::new(),
         };
-        let have = lab.pieces(has);
-        let opened = Opened { have, unsure: Bitfield::empty(piece_count), ours: true };
-        lab.done(JobDone::Opened { torrent, result: Ok(opened) });
-        lab.pass(Duration::ZERO);
-        lab.jobs.clear();
+        lab.open(has);
         lab
+    }
+
+    /// One more such torrent; what follows is about this one.
+    pub(crate) fn add(&mut self, name: &str, has: &str) {
+        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has);
+        self.open(has);
+    }
+
+    fn open(&mut self, has: &str) {
+        let (torrent, have) = (self.torrent, self.pieces(has));
+        let unsure = Bitfield::empty(have.piece_count());
+        self.done(JobDone::Opened { torrent, result: Ok(Opened { have, unsure, ours: true }) });
+        self.pass(Duration::ZERO);
+        self.jobs.clear();
     }
 
     /// The set drawn as `x.x`.
@@ -224,4 +211,30 @@ impl Lab {
             }
         }
     }
+}
+
+fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
+    let create = Create {
+        name: name.to_owned(),
+        content: Content::File(u64::from(PIECE_LEN) * has.len() as u64),
+        piece_len: PIECE_LEN,
+        private: false,
+        source: None,
+        tiers: vec![vec!["http://tracker/announce".to_owned()]],
+        web_seeds: Vec::new(),
+        comment: None,
+        created_by: None,
+        creation_date: None,
+    };
+    let metainfo = Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap();
+    let add = AddTorrent {
+        metainfo: metainfo.clone(),
+        root: PathBuf::new(),
+        purpose: Purpose::Download,
+        check: Check::Auto,
+        tiers: metainfo.tiers().to_vec(),
+        peers: Vec::new(),
+        hosts: Vec::new(),
+    };
+    (machine.add_torrent(now, add).unwrap(), metainfo)
 }

@@ -352,6 +352,13 @@ impl Machine {
         while let Some((key, reason)) = self.cx.to_close.pop() {
             self.end(key, Some(reason));
         }
+        if self.cx.budget.take_short() && self.by_hash.len() > 1 {
+            for key in self.torrents.keys() {
+                if let Some(torrent) = self.torrents.get_mut(key) {
+                    torrent.make_room(&mut self.cx);
+                }
+            }
+        }
         for key in self.cx.budget.take_starved() {
             if let Some(torrent) = self.torrents.get_mut(key) {
                 torrent.on_room(&mut self.cx, &mut self.peers);

@@ -3,19 +3,20 @@
 //! A peer keeps its own books. What its messages mean for pieces and other peers is decided by
 //! its torrent.
 
+mod error;
 mod flow;
 mod requests;
 mod send_queue;
 mod uploads;
 
+pub use error::PeerError;
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::bitfield::{Bitfield, BitfieldError};
+use crate::bitfield::Bitfield;
 use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::id::{InfoHash, PeerId};
@@ -24,7 +25,7 @@ use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, WireError};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message};
 use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
@@ -49,53 +50,6 @@ const UNSENT_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes that may wait for a peer while we still read what it says: its requests grow the queue.
 const UNSENT_LEN_READ_MAX: usize = 1024 * 1024;
-
-/// How a peer broke the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PeerError {
-    /// Its bytes are no message.
-    Wire(WireError),
-    /// Its bitfield is not of this torrent.
-    Bitfield(BitfieldError),
-    /// It named a piece that does not exist.
-    NoSuchPiece {
-        /// The index it named.
-        index: u32,
-    },
-    /// It asked for a range that is empty, too long, or not within one piece that we have.
-    BadRequest {
-        /// The piece it named.
-        index: u32,
-        /// The offset in the piece.
-        begin: u32,
-        /// The length.
-        len: u32,
-    },
-    /// It keeps sending blocks that were not asked of it.
-    UnaskedBlocks,
-    /// It chokes us right after each unchoke.
-    Flapping,
-    /// It does not read what it makes us send.
-    DoesNotRead,
-}
-
-impl fmt::Display for PeerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wire(error) => error.fmt(f),
-            Self::Bitfield(error) => error.fmt(f),
-            Self::NoSuchPiece { index } => write!(f, "no piece {index}"),
-            Self::BadRequest { index, begin, len } => {
-                write!(f, "bad request of {len} bytes at {begin} of piece {index}")
-            }
-            Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
-            Self::Flapping => f.write_str("chokes and unchokes again and again"),
-            Self::DoesNotRead => f.write_str("does not read what it is sent"),
-        }
-    }
-}
-
-impl std::error::Error for PeerError {}
 
 /// One connection.
 #[derive(Debug)]

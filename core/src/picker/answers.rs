@@ -101,6 +101,15 @@ impl Picker {
         cancel
     }
 
+    /// Gives up every open piece, with what is held of it: nobody is there to go on, and the memory
+    /// is wanted elsewhere. To be called when no block is in flight.
+    pub fn abandon_all(&mut self) {
+        let is_partial = |open: &OpenPiece| !open.is_complete();
+        while let Some(slot) = self.open.iter().position(is_partial) {
+            self.abandon(slot);
+        }
+    }
+
     /// A block will not come from `peer` (rejected, cancelled).
     pub fn give_back(&mut self, peer: PeerKey, block: BlockRef) {
         let Some((slot, _)) = self.find_asked(peer, block) else { return };

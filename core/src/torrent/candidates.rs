@@ -59,7 +59,9 @@ pub(crate) enum Ended {
     Idle,
     /// Neither side had anything for the other.
     Redundant,
-    /// It must not be dialled again: it is ourselves or talks nonsense.
+    /// It broke the protocol.
+    Broken,
+    /// It must not be dialled again: it is ourselves, or sent bad data.
     Useless,
 }
 
@@ -86,8 +88,14 @@ impl Candidates {
     /// Notes an address at which a peer may be. False if it is known, banned, no address of a peer,
     /// or there are too many.
     pub(crate) fn add(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, source: Source) -> bool {
-        let full = self.by_addr.len() >= CANDIDATES_MAX;
-        if full || !can_be_peer(addr) || self.by_addr.contains_key(&addr) || self.is_banned(now, addr, None) {
+        let full = self.by_addr.len() >= CANDIDATES_MAX && source != Source::User;
+        if let Some(known) = self.by_addr.get_mut(&addr) {
+            if source == Source::User {
+                known.source = source;
+            }
+            return false;
+        }
+        if full || !can_be_peer(addr) || self.is_banned(now, addr, None) {
             return false;
         }
         let ready = (now, rng.next_u32());
@@ -134,7 +142,9 @@ impl Candidates {
                 RETRY_AFTER_OPEN
             }
             Ended::Redundant => RETRY_AFTER_REDUNDANT,
-            Ended::Useless => {
+            // The user knows better: it may be the only one that has the data.
+            Ended::Broken if candidate.source == Source::User => RETRY_AFTER_REDUNDANT,
+            Ended::Broken | Ended::Useless => {
                 // It stays known, so that no source can make us dial it again.
                 candidate.useless = true;
                 return;
@@ -149,8 +159,8 @@ impl Candidates {
         }
     }
 
-    /// Refuses a peer for an hour: its id, its port at its address, and with several of those its
-    /// address.
+    /// Refuses a peer for an hour: its id at its address, its port there, and with several of those
+    /// its address. Not its id alone: anyone can take another's.
     pub(crate) fn ban(&mut self, now: Instant, addr: SocketAddr, id: PeerId) {
         if self.bans.len() >= BANS_MAX {
             self.bans.remove(0);
@@ -168,10 +178,13 @@ impl Candidates {
         let bans = self.bans.iter().filter(|(until, ..)| *until > now);
         let mut ports: Vec<u16> = Vec::new();
         for (_, banned, banned_id) in bans {
-            if *banned == addr || (id.is_some() && *banned_id == id) {
+            if banned.ip() != addr.ip() {
+                continue;
+            }
+            if banned.port() == addr.port() || (id.is_some() && *banned_id == id) {
                 return true;
             }
-            if banned.ip() == addr.ip() && !ports.contains(&banned.port()) {
+            if !ports.contains(&banned.port()) {
                 ports.push(banned.port());
             }
         }
@@ -246,6 +259,8 @@ mod tests {
         candidates.ban(at(0), addr(1), id(1));
         assert!(candidates.is_banned(at(1), addr(1), None) && !candidates.is_banned(at(1), addr(9), None));
         assert!(candidates.is_banned(at(1), addr(9), Some(id(1))), "the same peer behind another port");
+        let elsewhere = SocketAddr::from(([192, 0, 2, 2], 1));
+        assert!(!candidates.is_banned(at(1), elsewhere, Some(id(1))), "who took its id harms nobody");
         candidates.ban(at(0), addr(2), id(2));
         candidates.ban(at(0), addr(3), id(3));
         assert!(candidates.is_banned(at(1), addr(9), None));
@@ -268,5 +283,22 @@ mod tests {
         assert_eq!(added, CANDIDATES_MAX);
         (1..5000).for_each(|n| candidates.ban(at(0), addr(n), PeerId::new([0; 20])));
         assert_eq!(candidates.bans.len(), BANS_MAX);
+    }
+
+    #[test]
+    fn the_user_s_word_counts_more_than_a_tracker_s() {
+        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
+        for port in 1..=1000 {
+            assert!(candidates.add(at(0), &mut rng, addr(port), Source::Tracker));
+        }
+        assert!(!candidates.add(at(0), &mut rng, addr(2000), Source::Tracker));
+        assert!(candidates.add(at(0), &mut rng, addr(2000), Source::User));
+        assert!(!candidates.add(at(0), &mut rng, addr(7), Source::User), "it is known, and now the user's");
+        while candidates.next(at(0)).is_some() {}
+        for port in [7, 8, 2000] {
+            candidates.on_ended(at(0), &mut rng, addr(port), Ended::Broken);
+        }
+        assert_eq!(candidates.next_at(), Some(at(30 * 60)));
+        assert_eq!(candidates.ready.len(), 2);
     }
 }

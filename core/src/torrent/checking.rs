@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::download::Download;
 use super::{Phase, Torrent};
-use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{DiskError, DiskErrorKind, Job, Opened, Purpose};
 use crate::output::Event;
@@ -124,8 +123,10 @@ impl Torrent {
             self.saving.complete();
             self.save_if_due(cx, peers);
         } else {
-            let have: &Bitfield = &self.have;
-            self.phase = Phase::Leeching(Box::new(Download::new(cx, self.key, &self.storage, have)));
+            let download = Download::new(cx, self.key, &self.storage, &self.have);
+            let torrent = self.key;
+            download.complete_files().for_each(|file| cx.event(Event::FileDone { torrent, file }));
+            self.phase = Phase::Leeching(Box::new(download));
         }
         self.announce_due(cx);
         cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);

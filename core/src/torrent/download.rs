@@ -72,6 +72,12 @@ impl Download {
         }
     }
 
+    /// The files that nothing is missing of.
+    pub(crate) fn complete_files(&self) -> impl Iterator<Item = usize> {
+        let files = self.storage.metainfo.layout().files().iter().zip(&self.file_left).enumerate();
+        files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
+    }
+
     /// Whether pieces are on their way to disk.
     pub(crate) fn is_storing(&self) -> bool {
         !self.storing.is_empty()
@@ -169,7 +175,7 @@ impl Download {
         for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
             if let Some(left) = self.file_left.get_mut(span.file) {
                 *left = left.saturating_sub(1);
-                if *left == 0 {
+                if *left == 0 && metainfo.layout().files().get(span.file).is_some_and(|file| !file.padding) {
                     complete.push(span.file);
                 }
             }
@@ -268,6 +274,12 @@ impl Download {
         self.settle(cx);
     }
 
+    /// Ends all open pieces, with what is held of them.
+    pub(crate) fn abandon_all(&mut self, cx: &mut Cx) {
+        self.picker.abandon_all();
+        self.settle(cx);
+    }
+
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
         let piece_len = self.piece_len();
@@ -314,6 +326,7 @@ const fn request(block: BlockRef) -> Message<'static> {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::input::{CloseCause, Input};
     use crate::machine::lab::Lab;
 
     #[test]
@@ -345,5 +358,19 @@ mod tests {
             requests.retain(|request| *request != lost);
         }
         assert_eq!(again, 1);
+    }
+
+    #[test]
+    fn a_torrent_without_peers_keeps_no_room_from_others() {
+        let buffer_len_max = 2 * usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
+        let mut lab = Lab::new(Config { buffer_len_max, ..Config::default() }, "...");
+        let first = lab.giver(1, "xxx");
+        let requests = lab.requests(first);
+        assert_eq!(requests.len(), 4, "two pieces fit");
+        [0, 2].into_iter().for_each(|at| lab.give(first, requests[at]));
+        lab.input(Input::Closed { peer: first, cause: CloseCause::End });
+        lab.add("other", "...");
+        let second = lab.giver(2, "xxx");
+        assert_eq!(lab.requests(second).len(), 4);
     }
 }

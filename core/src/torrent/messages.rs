@@ -174,7 +174,7 @@ impl Torrent {
     ) {
         match result {
             Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
-            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, piece, &digests),
+            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
             Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
         }
         if self.closing {
@@ -192,7 +192,7 @@ impl Torrent {
         let (guilty, files) = download.on_stored(cx, piece, digests);
         self.have.insert(piece);
         self.on_dirty(cx);
-        guilty.into_iter().for_each(|giver| self.ban(cx, giver));
+        guilty.into_iter().for_each(|giver| self.ban(cx, peers, giver));
         let torrent = self.key;
         files.into_iter().for_each(|file| cx.event(Event::FileDone { torrent, file }));
         for key in &self.peers {
@@ -230,7 +230,7 @@ impl Torrent {
         self.save_if_due(cx, peers);
     }
 
-    fn on_bad_piece(&mut self, cx: &mut Cx, piece: PieceIndex, digests: &[BlockDigest]) {
+    fn on_bad_piece(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let geometry = *self.storage.metainfo.geometry();
         let Phase::Leeching(download) = &mut self.phase else { return };
         if !download.is_storing_piece(piece) {
@@ -240,7 +240,7 @@ impl Torrent {
         let guilty = download.on_bad(cx, piece, digests);
         cx.event(Event::PieceFailed { torrent: self.key, piece: piece.get() });
         if let Some(giver) = guilty {
-            self.ban(cx, giver);
+            self.ban(cx, peers, giver);
         }
     }
 
@@ -251,10 +251,52 @@ impl Torrent {
         }
     }
 
-    /// Leaves a peer that sent bad data, for long.
-    fn ban(&mut self, cx: &mut Cx, giver: Giver) {
+    /// Leaves a peer that sent bad data, for long. It may have come back under another key.
+    fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
-        cx.close(giver.peer, CloseReason::Banned);
+        for key in &self.peers {
+            let Some(peer) = peers.get(*key) else { continue };
+            let id = peer.open().map(|open| open.id);
+            if self.candidates.is_banned(cx.now, peer.addr, id) {
+                cx.close(*key, CloseReason::Banned);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::input::{CloseCause, Input};
+    use crate::job::{Job, JobDone};
+    use crate::machine::lab::Lab;
+
+    /// Answers the job to store a piece.
+    fn stored(lab: &mut Lab, result: Result<Vec<BlockDigest>, StoreError>) {
+        match lab.jobs.pop() {
+            Some(Job::Store { torrent, piece, blocks, .. }) => {
+                lab.done(JobDone::Stored { torrent, piece, blocks, result });
+            }
+            job => panic!("no piece to store: {job:?}"),
+        }
+    }
+
+    #[test]
+    fn a_poisoner_that_left_and_came_back_is_found() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let (bad, good) = (lab.giver(1, "x"), lab.giver(2, "x"));
+        let blocks = lab.requests(bad);
+        assert_eq!(lab.requests(good).len(), 2, "in endgame both are asked");
+        lab.give(bad, blocks[0]);
+        lab.give(good, blocks[1]);
+        lab.input(Input::Closed { peer: bad, cause: CloseCause::End });
+        lab.heard(good);
+        stored(&mut lab, Err(StoreError::Mismatch(vec![[6; 20], [1; 20]])));
+        let back = lab.peer(1);
+        lab.requests(good).into_iter().for_each(|block| lab.give(good, block));
+        stored(&mut lab, Ok(vec![[0; 20], [1; 20]]));
+        assert_eq!(lab.closed, [(good, CloseReason::Redundant), (back, CloseReason::Banned)]);
     }
 }

@@ -192,6 +192,15 @@ impl Torrent {
         self.refill(cx, peers);
     }
 
+    /// Ends the pieces of a torrent that has nobody to finish them: others wait for their room.
+    pub(crate) fn make_room(&mut self, cx: &mut Cx) {
+        if let Phase::Leeching(download) = &mut self.phase
+            && self.peers.is_empty()
+        {
+            download.abandon_all(cx);
+        }
+    }
+
     /// Does what a message gave reason to: fills this peer's pipeline, and the others', gives free
     /// slots, reads what was asked for. An error if the peer does not read what it makes us send.
     pub(crate) fn after_message(
