@@ -1,6 +1,7 @@
 //! A run of `download` or `seed` on real sockets: loads, listens, builds the session, drives it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -75,6 +76,10 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     }
     // From here on a signal is for the session to hear of, be it still to come.
     signals.on_stop(plan.late_exit(), || {});
+    if let Some(path) = &plan.network.record {
+        // Told now, and not once the first part is to be written.
+        File::create(path).map_err(|error| Failure::unwritable(path, &error))?;
+    }
     let listeners = Listeners::bind(plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
     transfer.start(plan.network.runtime.name(), listeners.port, unix_time);

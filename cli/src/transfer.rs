@@ -225,9 +225,12 @@ impl<W: Write> Transfer<W> {
             seconds: seconds(now.since(torrent.added_at)),
             wasted: progress.wasted_len,
         };
+        let last = ProgressLine::new(torrent.summary.info_hash, progress);
         if first {
             let words = words::complete(progress, now.since(torrent.started_at));
             let note = format!("{}: {words}", torrent.summary.shown_name());
+            // A short download has no other line of its figures.
+            self.json.write(&Line::Progress(Box::new(last)));
             self.json.write(&line);
             self.screen.note(&note);
         }

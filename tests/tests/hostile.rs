@@ -80,7 +80,7 @@ fn beside_one_bad_and_one_good_peer_a_download_takes_hardly_longer() {
 }
 
 #[test]
-fn a_liar_is_found_within_two_bad_pieces_and_the_honest_are_never_banned() {
+fn a_liar_is_found_within_a_few_bad_pieces_and_the_honest_are_never_banned() {
     for (seed, wrong) in (1..=20).zip([1000, 300, 50].into_iter().cycle()) {
         let honest = Plan::seed(b'h');
         let liar = Plan { serve: Serve::Wrong(wrong), ..Plan::seed(b'l') };

@@ -97,6 +97,9 @@ fn a_download_that_seeds_on_is_complete_once_and_interrupted_with_success() {
     assert_eq!((run.complete(1, 0), run.complete(2, 0)), (None, None));
     let completes = run.lines().iter().filter(|line| line["type"] == "complete").count();
     assert_eq!(completes, 1);
+    let types: Vec<_> = run.lines().iter().map(|line| line["type"].clone()).collect();
+    let at = types.iter().position(|kind| kind == "complete").unwrap();
+    assert_eq!(types[at - 1], "progress", "the figures at the end");
     assert_eq!(run.transfer.finish(), Exit::Done);
 }
 

@@ -256,6 +256,8 @@ fn a_recording_replays_and_tells_when_it_is_another() {
         "{codes:?}"
     );
     folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
+    let args = ["many.torrent", "-o", "none", "--peer", &addr, "-p", "0", "--record", "gone/rec"];
+    folder.run(&args).failed(10, "gone/rec");
     folder.run(&["replay", "gone"]).failed(3, "gone");
 }
 
