@@ -16,7 +16,7 @@ pub(crate) struct Lane<'a> {
 pub struct Backend {
     name: &'static str,
     lane_count: usize,
-    /// From how many messages on it is the fastest, of those that stand before it.
+    /// From how many messages on it is faster than those that stand before it; `usize::MAX`: never.
     pays_from: usize,
     /// Hashes at most `lane_count` lanes.
     compress: fn(&mut [Lane<'_>]),
@@ -46,7 +46,7 @@ impl Backend {
 /// How many messages at once are worth waiting for: more are not hashed faster.
 #[must_use]
 pub fn width() -> usize {
-    backends().iter().map(Backend::lane_count).max().unwrap_or(1)
+    choose(backends(), usize::MAX - 1).lane_count
 }
 
 /// The ways that this CPU has; the one for a single message comes first.

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::rounds::compress_lanes;
+use super::rounds::{compress_lanes, rounds};
 use crate::backend::Lane;
 use crate::message::Block;
 
@@ -28,52 +28,54 @@ compress_lanes!("avx2", 8);
 #[inline]
 #[target_feature(enable = "avx2")]
 fn words(blocks: &[&Block; 8]) -> [__m256i; 16] {
-    let mut words = [_mm256_setzero_si256(); 16];
-    for half in 0..2 {
-        let rows = blocks.map(|block| rows(block)[half]);
-        words[8 * half..8 * half + 8].copy_from_slice(&transposed(rows));
-    }
-    words
+    let ([w0, w1, w2, w3, w4, w5, w6, w7], [w8, w9, w10, w11, w12, w13, w14, w15]) =
+        (half(blocks, 0), half(blocks, 1));
+    [w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15]
 }
 
-/// The words of eight half blocks, in the CPU's order of bytes.
+/// The same for one half of the blocks.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transposed(rows: [__m256i; 8]) -> [__m256i; 8] {
-    let big_endian = _mm256_set_epi64x(
-        0x0c0d_0e0f_0809_0a0b,
-        0x0405_0607_0001_0203,
-        0x0c0d_0e0f_0809_0a0b,
-        0x0405_0607_0001_0203,
-    );
-    let rows = rows.map(|row| _mm256_shuffle_epi8(row, big_endian));
-    // 4 by 4 words in each half of four registers; then the halves.
-    let [first, second]: [[__m256i; 4]; 2] = std::array::from_fn(|group| {
-        let row = |n: usize| rows[4 * group + n];
-        let (ab_low, ab_high) =
-            (_mm256_unpacklo_epi32(row(0), row(1)), _mm256_unpackhi_epi32(row(0), row(1)));
-        let (cd_low, cd_high) =
-            (_mm256_unpacklo_epi32(row(2), row(3)), _mm256_unpackhi_epi32(row(2), row(3)));
-        [
-            _mm256_unpacklo_epi64(ab_low, cd_low),
-            _mm256_unpackhi_epi64(ab_low, cd_low),
-            _mm256_unpacklo_epi64(ab_high, cd_high),
-            _mm256_unpackhi_epi64(ab_high, cd_high),
-        ]
-    });
-    let low = |n: usize| _mm256_permute2x128_si256::<0x20>(first[n], second[n]);
-    let high = |n: usize| _mm256_permute2x128_si256::<0x31>(first[n], second[n]);
-    [low(0), low(1), low(2), low(3), high(0), high(1), high(2), high(3)]
+fn half(blocks: &[&Block; 8], half: usize) -> [__m256i; 8] {
+    // In each half of the four registers that a group makes, a word of each of its messages.
+    let [p, q] = [four(blocks, 0, half), four(blocks, 4, half)];
+    [
+        _mm256_permute2x128_si256::<0x20>(p[0], q[0]),
+        _mm256_permute2x128_si256::<0x20>(p[1], q[1]),
+        _mm256_permute2x128_si256::<0x20>(p[2], q[2]),
+        _mm256_permute2x128_si256::<0x20>(p[3], q[3]),
+        _mm256_permute2x128_si256::<0x31>(p[0], q[0]),
+        _mm256_permute2x128_si256::<0x31>(p[1], q[1]),
+        _mm256_permute2x128_si256::<0x31>(p[2], q[2]),
+        _mm256_permute2x128_si256::<0x31>(p[3], q[3]),
+    ]
 }
 
+/// Halves of four blocks from `first` on; register `n` has the words `n` and `n + 4` of each.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn rows(block: &Block) -> [__m256i; 2] {
+fn four(blocks: &[&Block; 8], first: usize, half: usize) -> [__m256i; 4] {
+    let (a, b) = (row(blocks[first], half), row(blocks[first + 1], half));
+    let (c, d) = (row(blocks[first + 2], half), row(blocks[first + 3], half));
+    let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    [
+        _mm256_unpacklo_epi64(ab_low, cd_low),
+        _mm256_unpackhi_epi64(ab_low, cd_low),
+        _mm256_unpacklo_epi64(ab_high, cd_high),
+        _mm256_unpackhi_epi64(ab_high, cd_high),
+    ]
+}
+
+/// Half a block as words, in the CPU's order of bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn row(block: &Block, half: usize) -> __m256i {
     #[expect(unsafe_code, reason = "an array becomes two registers")]
     // SAFETY: both are 64 bytes, of which any values will do.
-    unsafe {
-        transmute::<Block, [__m256i; 2]>(*block)
-    }
+    let rows = unsafe { transmute::<Block, [__m256i; 2]>(*block) };
+    let (low, high) = (0x0405_0607_0001_0203, 0x0c0d_0e0f_0809_0a0b);
+    _mm256_shuffle_epi8(rows[half], _mm256_set_epi64x(high, low, high, low))
 }
 
 #[inline]

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::rounds::compress_lanes;
+use super::rounds::{compress_lanes, rounds};
 use crate::backend::Lane;
 use crate::message::Block;
 
@@ -28,45 +28,53 @@ compress_lanes!("avx512f,avx512bw", 16);
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn words(blocks: &[&Block; 16]) -> [__m512i; 16] {
-    let big_endian = _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
-    let rows = blocks.map(|block| _mm512_shuffle_epi8(row(block), big_endian));
-    // 4 by 4 words in each quarter of four registers; then the quarters.
-    let fours: [[__m512i; 4]; 4] = std::array::from_fn(|group| {
-        let row = |n: usize| rows[4 * group + n];
-        let (ab_low, ab_high) =
-            (_mm512_unpacklo_epi32(row(0), row(1)), _mm512_unpackhi_epi32(row(0), row(1)));
-        let (cd_low, cd_high) =
-            (_mm512_unpacklo_epi32(row(2), row(3)), _mm512_unpackhi_epi32(row(2), row(3)));
-        [
-            _mm512_unpacklo_epi64(ab_low, cd_low),
-            _mm512_unpackhi_epi64(ab_low, cd_low),
-            _mm512_unpacklo_epi64(ab_high, cd_high),
-            _mm512_unpackhi_epi64(ab_high, cd_high),
-        ]
-    });
-    let [first, second, third, fourth] = fours;
-    let mut words = [_mm512_setzero_si512(); 16];
-    for n in 0..4 {
-        let even = _mm512_shuffle_i32x4::<0x88>(first[n], second[n]);
-        let even_too = _mm512_shuffle_i32x4::<0x88>(third[n], fourth[n]);
-        let odd = _mm512_shuffle_i32x4::<0xdd>(first[n], second[n]);
-        let odd_too = _mm512_shuffle_i32x4::<0xdd>(third[n], fourth[n]);
-        words[n] = _mm512_shuffle_i32x4::<0x88>(even, even_too);
-        words[n + 4] = _mm512_shuffle_i32x4::<0x88>(odd, odd_too);
-        words[n + 8] = _mm512_shuffle_i32x4::<0xdd>(even, even_too);
-        words[n + 12] = _mm512_shuffle_i32x4::<0xdd>(odd, odd_too);
-    }
-    words
+    // In each quarter of the four registers that a group makes, a word of each of its messages.
+    let [p, q, r, s] = [four(blocks, 0), four(blocks, 4), four(blocks, 8), four(blocks, 12)];
+    let [w0, w4, w8, w12] = quarters(p[0], q[0], r[0], s[0]);
+    let [w1, w5, w9, w13] = quarters(p[1], q[1], r[1], s[1]);
+    let [w2, w6, w10, w14] = quarters(p[2], q[2], r[2], s[2]);
+    let [w3, w7, w11, w15] = quarters(p[3], q[3], r[3], s[3]);
+    [w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15]
 }
 
+/// Four blocks from `first` on; register `n` has the words `n`, `n + 4`, `n + 8`, `n + 12` of each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn four(blocks: &[&Block; 16], first: usize) -> [__m512i; 4] {
+    let (a, b, c, d) =
+        (row(blocks[first]), row(blocks[first + 1]), row(blocks[first + 2]), row(blocks[first + 3]));
+    let (ab_low, ab_high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let (cd_low, cd_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    [
+        _mm512_unpacklo_epi64(ab_low, cd_low),
+        _mm512_unpackhi_epi64(ab_low, cd_low),
+        _mm512_unpacklo_epi64(ab_high, cd_high),
+        _mm512_unpackhi_epi64(ab_high, cd_high),
+    ]
+}
+
+/// The first quarters of four registers, the second, the third, the fourth.
 #[inline]
 #[target_feature(enable = "avx512f")]
+fn quarters(p: __m512i, q: __m512i, r: __m512i, s: __m512i) -> [__m512i; 4] {
+    let (even, even_too) = (_mm512_shuffle_i32x4::<0x88>(p, q), _mm512_shuffle_i32x4::<0x88>(r, s));
+    let (odd, odd_too) = (_mm512_shuffle_i32x4::<0xdd>(p, q), _mm512_shuffle_i32x4::<0xdd>(r, s));
+    [
+        _mm512_shuffle_i32x4::<0x88>(even, even_too),
+        _mm512_shuffle_i32x4::<0x88>(odd, odd_too),
+        _mm512_shuffle_i32x4::<0xdd>(even, even_too),
+        _mm512_shuffle_i32x4::<0xdd>(odd, odd_too),
+    ]
+}
+
+/// A block as words, in the CPU's order of bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
 fn row(block: &Block) -> __m512i {
     #[expect(unsafe_code, reason = "an array becomes a register")]
     // SAFETY: both are 64 bytes, of which any values will do.
-    unsafe {
-        transmute::<Block, __m512i>(*block)
-    }
+    let row = unsafe { transmute::<Block, __m512i>(*block) };
+    _mm512_shuffle_epi8(row, _mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203))
 }
 
 #[inline]

@@ -31,50 +31,55 @@ pub(super) fn compress<const N: usize>(lanes: &mut [Lane<'_>]) {
 
 #[target_feature(enable = "sha,sse4.1")]
 fn compress_streams<const N: usize>(states: &mut [State; N], runs: &[&[Block]; N]) {
-    let mut sums = states.map(|state| load(state));
+    // The first four words of each state; and what the fifth comes of.
+    let mut sums = [(_mm_setzero_si128(), _mm_setzero_si128()); N];
+    for n in 0..N {
+        sums[n] = load(states[n]);
+    }
     let block_count = runs.iter().map(|run| run.len()).min().unwrap_or(0);
     for at in 0..block_count {
-        let mut words = runs.map(|run| quarters(&run[at]));
-        // The first four words of the state, newest first; and what the fifth comes of.
-        let mut now = sums.map(|(abcd, _)| abcd);
-        let mut before = sums.map(|(_, e)| e);
+        let mut words = [[_mm_setzero_si128(); 4]; N];
+        let mut now = sums;
         macro_rules! four_rounds {
             ($($group:literal)*) => {
                 $(for n in 0..N {
                     let w = &mut words[n];
-                    if $group >= 4 {
+                    if $group < 4 {
+                        w[$group % 4] = quarter(runs[n], at, $group % 4);
+                    } else {
                         let mixed = _mm_sha1msg1_epu32(w[$group % 4], w[($group + 1) % 4]);
                         let mixed = _mm_xor_si128(mixed, w[($group + 2) % 4]);
                         w[$group % 4] = _mm_sha1msg2_epu32(mixed, w[($group + 3) % 4]);
                     }
+                    let (abcd, e) = now[n];
                     let fifth = if $group == 0 {
-                        _mm_add_epi32(before[n], w[0])
+                        _mm_add_epi32(e, w[0])
                     } else {
-                        _mm_sha1nexte_epu32(before[n], w[$group % 4])
+                        _mm_sha1nexte_epu32(e, w[$group % 4])
                     };
-                    before[n] = now[n];
-                    now[n] = _mm_sha1rnds4_epu32::<{ $group / 5 }>(now[n], fifth);
+                    now[n] = (_mm_sha1rnds4_epu32::<{ $group / 5 }>(abcd, fifth), abcd);
                 })*
             };
         }
         four_rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
-        for (n, (abcd, e)) in sums.iter_mut().enumerate() {
-            *abcd = _mm_add_epi32(*abcd, now[n]);
-            *e = _mm_sha1nexte_epu32(before[n], *e);
+        for ((abcd, e), (new_abcd, new_e)) in sums.iter_mut().zip(now) {
+            *abcd = _mm_add_epi32(*abcd, new_abcd);
+            *e = _mm_sha1nexte_epu32(new_e, *e);
         }
     }
-    *states = sums.map(|sum| store(sum));
+    for n in 0..N {
+        states[n] = store(sums[n]);
+    }
 }
 
-/// The words of a block, four to a register, the first in the highest place.
+/// The words of a quarter of the block at `at`, the first in the highest place.
 #[inline]
 #[target_feature(enable = "sse4.1")]
-fn quarters(block: &Block) -> [__m128i; 4] {
+fn quarter(run: &[Block], at: usize, n: usize) -> __m128i {
     #[expect(unsafe_code, reason = "an array becomes four registers")]
     // SAFETY: both are 64 bytes, of which any values will do.
-    let quarters = unsafe { transmute::<Block, [__m128i; 4]>(*block) };
-    let reversed = _mm_set_epi64x(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f);
-    quarters.map(|quarter| _mm_shuffle_epi8(quarter, reversed))
+    let quarters = unsafe { transmute::<Block, [__m128i; 4]>(run[at]) };
+    _mm_shuffle_epi8(quarters[n], _mm_set_epi64x(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f))
 }
 
 /// The first four words, the first in the highest place; and the fifth in the highest place.
