@@ -45,6 +45,7 @@ pub mod block;
 mod budget;
 mod config;
 mod cx;
+pub mod extension;
 mod id;
 mod input;
 mod job;
