@@ -54,7 +54,9 @@ pub enum Command {
     Create(CreateArgs),
     /// Print a torrent's magnet link
     Magnet(MagnetArgs),
-    /// Run a small HTTP tracker, for a LAN or a test
+    /// Run a small HTTP and UDP tracker, for a LAN or a test
+    ///
+    /// Both listen on the same port number.
     Tracker(TrackerArgs),
     /// Do the main job with nothing but this machine, and report speeds
     ///

@@ -156,7 +156,11 @@ fn drive(
     };
     let done = match plan.network.runtime {
         RuntimeArg::Mio => {
-            let options = peerless_mio::Options { listeners: listeners.sockets, ..Default::default() };
+            let options = peerless_mio::Options {
+                listeners: listeners.tcp,
+                udp_sockets: listeners.udp,
+                ..Default::default()
+            };
             peerless_mio::Runtime::new(options).and_then(|runtime| {
                 let stop = runtime.stop_handle();
                 signals.on_stop(plan.late_exit(), move || stop.stop());
@@ -167,7 +171,11 @@ fn drive(
             })
         }
         RuntimeArg::Smol => {
-            let options = peerless_smol::Options { listeners: listeners.sockets, ..Default::default() };
+            let options = peerless_smol::Options {
+                listeners: listeners.tcp,
+                udp_sockets: listeners.udp,
+                ..Default::default()
+            };
             peerless_smol::Runtime::new(options).and_then(|runtime| {
                 let stop = runtime.stop_handle();
                 signals.on_stop(plan.late_exit(), move || stop.stop());

@@ -17,6 +17,7 @@ pub mod random;
 pub mod signal;
 pub mod source;
 pub mod transfer;
+pub mod udp_server;
 pub mod usage;
 pub mod values;
 

@@ -192,7 +192,7 @@ impl Disk {
                     place.phase = Phase::Closing;
                 }
             }
-            Job::Announce { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
+            Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
         }
     }
 
@@ -223,8 +223,12 @@ impl Disk {
                 let result = Err(FetchError::Failed("a disk has no network".into()));
                 JobDone::Announced { torrent, tier, result }
             }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Err("a disk has no network".into()) }
+            Job::Scrape { number, .. } => {
+                let result = Err(FetchError::Failed("a disk has no network".into()));
+                JobDone::Scraped { number, result }
+            }
+            Job::Resolve { whom, host, port } => {
+                JobDone::Resolved { whom, host, port, result: Err("a disk has no network".into()) }
             }
             Job::Record { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a recording fits into memory");
