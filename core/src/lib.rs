@@ -60,6 +60,7 @@ mod peer;
 mod percent;
 pub mod picker;
 pub mod piece;
+pub mod priority;
 mod rate;
 mod record;
 pub mod rng;
