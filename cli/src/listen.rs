@@ -28,6 +28,18 @@ pub struct Listeners {
 }
 
 impl Listeners {
+    /// Takes no connections, and has a port of the system's choice for datagrams in each family that
+    /// the system has.
+    #[must_use]
+    pub fn for_datagrams() -> Self {
+        let any: [SocketAddr; 2] = [(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::UNSPECIFIED, 0).into()];
+        Self {
+            tcp: Vec::new(),
+            udp: any.into_iter().filter_map(|addr| bind_udp(addr).ok()).collect(),
+            port: 0,
+        }
+    }
+
     /// Listens on `port` (0: on any), or without one on the first free port from 6881 to 6889.
     ///
     /// A family that the system does not have is left out.

@@ -219,6 +219,8 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
+        /// In which family.
+        family: IpFamily,
         /// The answer's body.
         result: Result<Vec<u8>, FetchError>,
     },

@@ -90,7 +90,7 @@ impl Jobs {
             }
             Job::Announce { torrent, tier, family, url } => {
                 let result = http::announce(&url, family, &self.http);
-                JobDone::Announced { torrent, tier, result }
+                JobDone::Announced { torrent, tier, family, result }
             }
             Job::Scrape { number, url } => {
                 JobDone::Scraped { number, result: http::scrape(&url, &self.http) }

@@ -219,9 +219,9 @@ impl Disk {
                 let result = self.save(storage.metainfo.info_hash(), have, close);
                 JobDone::Saved { torrent, result }
             }
-            Job::Announce { torrent, tier, .. } => {
+            Job::Announce { torrent, tier, family, .. } => {
                 let result = Err(FetchError::Failed("a disk has no network".into()));
-                JobDone::Announced { torrent, tier, result }
+                JobDone::Announced { torrent, tier, family, result }
             }
             Job::Scrape { number, .. } => {
                 let result = Err(FetchError::Failed("a disk has no network".into()));

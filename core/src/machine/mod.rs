@@ -23,7 +23,7 @@ use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
-use crate::tracker::{Asker, Trackers};
+use crate::tracker::Trackers;
 use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -300,12 +300,12 @@ impl Machine {
                     torrent.on_saved(cx, peers, result);
                 }
             }
-            JobDone::Announced { torrent, tier, result } => {
-                self.trackers.on_fetched(Asker::Tier { torrent, tier }, result);
+            JobDone::Announced { torrent, tier, family, result } => {
+                self.trackers.on_announced((torrent, tier), family, result);
                 self.hear_trackers();
             }
             JobDone::Scraped { number, result } => {
-                self.trackers.on_fetched(Asker::Scrape { number }, result);
+                self.trackers.on_scraped(number, result);
                 self.hear_trackers();
             }
             JobDone::Resolved { whom: ResolveFor::Tracker, host, port, result } => {

@@ -7,13 +7,10 @@ use crate::id::InfoHash;
 use crate::output::Event;
 use crate::time::Instant;
 use crate::torrent::Source;
-use crate::tracker::{Ask, Asker, News, Question, SwarmCounts};
+use crate::tracker::{Ask, Asker, News, Patience, Question, SwarmCounts};
 
 /// Swarms in one scrape: as many as fit into a datagram, or into a URL that servers take.
 const SCRAPE_COUNT_MAX: usize = 70;
-
-/// How often a scrape over UDP is sent again: after 45 s the user is told.
-const SCRAPE_RETRIES: u32 = 1;
 
 impl Machine {
     pub(crate) fn scrape(&mut self, now: Instant, url: String, mut hashes: Vec<InfoHash>) {
@@ -24,7 +21,11 @@ impl Machine {
                 let number = self.scrape_count;
                 self.scrape_count = number.wrapping_add(1);
                 self.scrapes.insert(number, url);
-                self.cx.asks.push(Ask { asker: Asker::Scrape { number }, question, retries: SCRAPE_RETRIES });
+                self.cx.asks.push(Ask {
+                    asker: Asker::Scrape { number },
+                    question,
+                    patience: Patience::Short,
+                });
             }
             Err(error) => self.cx.event(Event::Scraped { url, result: Err(error.to_string()) }),
         }
@@ -64,6 +65,7 @@ impl Machine {
                     if let Some(result) = scraped(heard.news)
                         && let Some(url) = self.scrapes.remove(&number)
                     {
+                        self.trackers.forget_scrape(number);
                         self.cx.event(Event::Scraped { url, result });
                     }
                 }

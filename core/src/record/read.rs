@@ -9,6 +9,7 @@ use super::codec::Reader;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::config::Config;
+use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
@@ -183,7 +184,8 @@ fn job_done(
         4 => JobDone::Saved { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         5 => {
             let tier = from.small()?;
-            JobDone::Announced { torrent, tier, result: outcome(from, body, fetch_error)? }
+            let family = pick(from.byte()?, &IpFamily::ALL)?;
+            JobDone::Announced { torrent, tier, family, result: outcome(from, body, fetch_error)? }
         }
         6 => resolved(from, ResolveFor::Peer(torrent))?,
         _ => return None,

@@ -12,6 +12,7 @@ use super::replay::sent_digest;
 use super::{MAGIC, Tag};
 use crate::bitfield::Bitfield;
 use crate::config::Config;
+use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
 use crate::job::{DiskError, FetchError, Job, JobDone, Opened, ResolveFor, StoreError};
@@ -257,9 +258,10 @@ fn job_done(out: &mut Writer, done: &JobDone) {
             head(out, 4, *torrent);
             outcome(out, result, |_, ()| {}, disk_error);
         }
-        JobDone::Announced { torrent, tier, result } => {
+        JobDone::Announced { torrent, tier, family, result } => {
             head(out, 5, *torrent);
             out.len(*tier);
+            out.byte((*family == IpFamily::V6).into());
             outcome(out, result, |out, body| out.bytes(body), fetch_error);
         }
         JobDone::Resolved { whom, host, port, result } => {

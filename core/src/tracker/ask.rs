@@ -1,12 +1,14 @@
 //! What is asked of a tracker of any kind, and what is heard: all that an announcer sees of HTTP and
 //! UDP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::request::{AnnounceRequest, announce_url};
 use super::response::{AnnounceError, AnnounceResponse};
 use super::scrape::{SwarmCounts, scrape_url};
 use super::udp::{Announce, Call, Target};
+use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::key::TorrentKey;
 
@@ -35,8 +37,29 @@ pub(crate) enum Question {
 pub(crate) struct Ask {
     pub(crate) asker: Asker,
     pub(crate) question: Question,
+    pub(crate) patience: Patience,
+}
+
+/// How long a tracker is tried that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// For two hours: there is no other (BEP 15, n up to 8).
+    Long,
+    /// For 45 s: another waits for its turn, or a user does.
+    Short,
+    /// Once, and only in the families in which it has answered: we leave, and nobody waits for long.
+    Parting,
+}
+
+impl Patience {
     /// How often a datagram without an answer is sent again.
-    pub(crate) retries: u32,
+    pub(super) const fn retries(self) -> u32 {
+        match self {
+            Self::Long => 8,
+            Self::Short => 1,
+            Self::Parting => 0,
+        }
+    }
 }
 
 /// What is heard of a question.
@@ -142,26 +165,80 @@ impl Parts {
     pub(super) const fn is_answered(&self) -> bool {
         self.answered
     }
+}
 
-    /// A part has ended: what that means for who asked, if anything, and whether there is more.
-    pub(super) fn end(&mut self, result: Result<News, AnnounceError>) -> (Option<News>, bool) {
-        self.open_count = self.open_count.saturating_sub(1);
-        let more = self.open_count > 0;
-        match result {
+/// What has been heard and not been told yet, and in which families trackers answer.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    heard: Vec<Heard>,
+    /// In which families the tracker asked last has answered.
+    alive: BTreeSet<(Asker, IpFamily)>,
+}
+
+impl Hearing {
+    pub(super) fn take(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    pub(super) fn tell(&mut self, asker: Asker, news: News, more: bool) {
+        self.heard.push(Heard { asker, news, more });
+    }
+
+    /// Whether to ask in this family. Before a tracker has answered at all, each is tried.
+    pub(super) fn wants(&self, asker: Asker, family: IpFamily, patience: Patience) -> bool {
+        let is_alive = |family| self.alive.contains(&(asker, family));
+        patience != Patience::Parting || is_alive(family) || !IpFamily::ALL.into_iter().any(is_alive)
+    }
+
+    /// A part has ended; tells what that means for who asked, and gives whether there is more.
+    pub(super) fn end(
+        &mut self,
+        asker: Asker,
+        family: IpFamily,
+        parts: &mut Parts,
+        result: Result<News, AnnounceError>,
+    ) -> bool {
+        parts.open_count = parts.open_count.saturating_sub(1);
+        let more = parts.open_count > 0;
+        if result.is_ok() {
+            self.alive.insert((asker, family));
+        } else {
+            self.alive.remove(&(asker, family));
+        }
+        let news = match result {
             Ok(news) => {
-                self.answered = true;
-                (Some(news), more)
+                parts.answered = true;
+                Some(news)
             }
-            Err(_) if self.answered => ((!more).then_some(News::Over), more),
+            Err(_) if parts.answered => (!more).then_some(News::Over),
             Err(error) => {
                 // That a host has no address in one family says nothing about the other.
-                let says_more = self.error.as_ref().is_none_or(AnnounceError::is_no_address);
-                if says_more {
-                    self.error = Some(error);
+                if parts.error.as_ref().is_none_or(AnnounceError::is_no_address) {
+                    parts.error = Some(error);
                 }
-                let error = if more { None } else { self.error.take() };
-                (error.map(News::Failed), more)
+                parts.error.take_if(|_| !more).map(News::Failed)
             }
+        };
+        if let Some(news) = news {
+            self.tell(asker, news, more);
+        }
+        more
+    }
+
+    /// Forgets what a torrent's trackers are like.
+    pub(super) fn forget_torrent(&mut self, torrent: TorrentKey) {
+        let of = |tier, family| (Asker::Tier { torrent, tier }, family);
+        let range = of(0, IpFamily::V4)..=of(usize::MAX, IpFamily::V6);
+        let gone: Vec<_> = self.alive.range(range).copied().collect();
+        for it in gone {
+            self.alive.remove(&it);
+        }
+    }
+
+    /// Forgets it of one who asks no more.
+    pub(super) fn forget(&mut self, asker: Asker) {
+        for family in IpFamily::ALL {
+            self.alive.remove(&(asker, family));
         }
     }
 }

@@ -37,13 +37,13 @@ impl Swarm {
         }
         let (now, ip) = (self.now, self.addr(node).ip());
         let done = match job {
-            Job::Announce { torrent, tier, family: IpFamily::V6, .. } => {
-                JobDone::Announced { torrent, tier, result: Err(FetchError::NoAddress) }
+            Job::Announce { torrent, tier, family: family @ IpFamily::V6, .. } => {
+                JobDone::Announced { torrent, tier, family, result: Err(FetchError::NoAddress) }
             }
-            Job::Announce { torrent, tier, family: IpFamily::V4, url } => {
+            Job::Announce { torrent, tier, family: family @ IpFamily::V4, url } => {
                 let tracker = self.trackers.entry(host_of(&url).into()).or_default();
                 let result = tracker.get(now, ip, &url, &mut self.rng);
-                JobDone::Announced { torrent, tier, result }
+                JobDone::Announced { torrent, tier, family, result }
             }
             Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Status(404)) },
             Job::Resolve { whom, host, port } => {

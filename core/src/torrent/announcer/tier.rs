@@ -8,7 +8,8 @@ use crate::output::{Event, TrackerReport};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::tracker::{
-    AnnounceError, AnnounceEvent, AnnounceRequest, AnnounceResponse, Ask, Asker, Question, Retry, is_udp,
+    AnnounceError, AnnounceEvent, AnnounceRequest, AnnounceResponse, Ask, Asker, Patience, Question, Retry,
+    is_udp,
 };
 
 /// Peers asked for: a few more than are ever dialled at once.
@@ -19,12 +20,6 @@ pub(super) const BACKOFF_START: Duration = Duration::from_secs(15);
 
 /// The longest such pause: an interval as trackers give it.
 const BACKOFF_MAX: Duration = Duration::from_secs(30 * 60);
-
-/// How often a datagram is sent again to the only tracker of a tier (BEP 15): for two hours in all.
-const RETRIES_ALONE: u32 = 8;
-
-/// The same where another tracker waits for its turn: after 45 s it is asked.
-const RETRIES_OF_MANY: u32 = 1;
 
 /// The trackers of one tier (BEP 12).
 #[derive(Debug)]
@@ -131,13 +126,13 @@ impl Tier {
             Ok(question) => question,
             Err(error) => return self.on_failure(cx, stats, &error, stopping),
         };
-        let retries = match (stopping, self.trackers.len()) {
-            (true, _) => 0,
-            (false, 1) => RETRIES_ALONE,
-            (false, _) => RETRIES_OF_MANY,
+        let patience = match (stopping, self.trackers.len()) {
+            (true, _) => Patience::Parting,
+            (false, 1) => Patience::Long,
+            (false, _) => Patience::Short,
         };
         self.in_flight = Some(Asked { event, answered: false });
-        cx.asks.push(Ask { asker: Asker::Tier { torrent: stats.torrent, tier: index }, question, retries });
+        cx.asks.push(Ask { asker: Asker::Tier { torrent: stats.torrent, tier: index }, question, patience });
     }
 
     /// Makes the next tracker that has not refused for longer the current one. If there is none, the

@@ -19,7 +19,7 @@ use crate::key::TorrentKey;
 use crate::output::Output;
 use crate::time::Instant;
 use crate::timer::TimerTable;
-use crate::tracker::ask::{Asker, Heard, News, Parts};
+use crate::tracker::ask::{Asker, Hearing, News, Parts, Patience};
 use crate::tracker::response::AnnounceError;
 
 /// How long the first answer is waited for; doubles with each try (BEP 15).
@@ -27,7 +27,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All conversations with UDP trackers.
 #[derive(Debug, Default)]
-pub(crate) struct UdpClient {
+pub(in crate::tracker) struct UdpClient {
     asks: BTreeMap<Asker, UdpAsk>,
     /// By the transaction that their calls have.
     exchanges: BTreeMap<u32, Exchange>,
@@ -41,7 +41,7 @@ pub(crate) struct UdpClient {
 struct UdpAsk {
     target: Target,
     call: Call,
-    retries: u32,
+    patience: Patience,
     parts: Parts,
     exchanges: Vec<u32>,
 }
@@ -68,63 +68,69 @@ impl Exchange {
 
 impl UdpClient {
     /// Asks a question, in place of an earlier one of the same asker.
-    pub(crate) fn ask(&mut self, cx: &mut Cx, heard: &mut Vec<Heard>, asker: Asker, ask: UdpQuestion) {
+    pub(in crate::tracker) fn ask(
+        &mut self,
+        cx: &mut Cx,
+        hearing: &mut Hearing,
+        asker: Asker,
+        ask: UdpQuestion,
+    ) {
         self.forget(cx, asker);
-        let UdpQuestion { target, call, retries } = ask;
+        let UdpQuestion { target, call, patience } = ask;
         let parts = Parts::new(0);
         let known = target.addr().map(|addr| vec![addr]);
         let known = known.or_else(|| self.hosts.look_up(cx, &target, asker));
-        self.asks.insert(asker, UdpAsk { target, call, retries, parts, exchanges: Vec::new() });
+        self.asks.insert(asker, UdpAsk { target, call, patience, parts, exchanges: Vec::new() });
         if let Some(addrs) = known {
-            self.begin(cx, heard, asker, Ok(&addrs));
+            self.begin(cx, hearing, asker, Ok(&addrs));
         }
         self.set_timer(cx);
     }
 
     /// A tracker's name has been looked up, or could not be.
-    pub(crate) fn on_resolved(
+    pub(in crate::tracker) fn on_resolved(
         &mut self,
         cx: &mut Cx,
-        heard: &mut Vec<Heard>,
+        hearing: &mut Hearing,
         target: &Target,
         result: Result<&[SocketAddr], &str>,
     ) {
         for asker in self.hosts.on_resolved(cx.now, target, result.ok()) {
             // It may ask another tracker by now.
             if self.asks.get(&asker).is_some_and(|ask| ask.target == *target && ask.exchanges.is_empty()) {
-                self.begin(cx, heard, asker, result);
+                self.begin(cx, hearing, asker, result);
             }
         }
         self.set_timer(cx);
     }
 
     /// A packet has come, maybe from a tracker.
-    pub(crate) fn on_datagram(
+    pub(in crate::tracker) fn on_datagram(
         &mut self,
         cx: &mut Cx,
-        heard: &mut Vec<Heard>,
+        hearing: &mut Hearing,
         from: SocketAddr,
         bytes: &[u8],
     ) {
         let Some((transaction, answer)) = Answer::parse(bytes, IpFamily::of(from.ip())) else { return };
         if self.links.take_connect(from, transaction) {
-            self.on_connect_answer(cx, heard, from, answer);
+            self.on_connect_answer(cx, hearing, from, answer);
         } else {
-            self.on_call_answer(cx, heard, from, transaction, answer);
+            self.on_call_answer(cx, hearing, from, transaction, answer);
         }
         self.set_timer(cx);
     }
 
     /// The time of [`TimerKey::Trackers`] has come.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx, heard: &mut Vec<Heard>) {
+    pub(in crate::tracker) fn on_timer(&mut self, cx: &mut Cx, hearing: &mut Hearing) {
         while let Some(transaction) = self.timers.pop_due(cx.now) {
-            self.on_silence(cx, heard, transaction);
+            self.on_silence(cx, hearing, transaction);
         }
         self.set_timer(cx);
     }
 
     /// Gives up what a torrent asks.
-    pub(crate) fn forget_torrent(&mut self, cx: &mut Cx, torrent: TorrentKey) {
+    pub(in crate::tracker) fn forget_torrent(&mut self, cx: &mut Cx, torrent: TorrentKey) {
         let of = |tier| Asker::Tier { torrent, tier };
         let askers: Vec<Asker> = self.asks.range(of(0)..=of(usize::MAX)).map(|(asker, _)| *asker).collect();
         askers.into_iter().for_each(|asker| self.forget(cx, asker));
@@ -140,12 +146,14 @@ impl UdpClient {
     fn begin(
         &mut self,
         cx: &mut Cx,
-        heard: &mut Vec<Heard>,
+        hearing: &mut Hearing,
         asker: Asker,
         addrs: Result<&[SocketAddr], &str>,
     ) {
+        let Some(ask) = self.asks.get(&asker) else { return };
+        let wanted = IpFamily::ALL.map(|family| (family, hearing.wants(asker, family, ask.patience)));
         let (mut refused, mut exchanges) = (None, Vec::new());
-        for family in IpFamily::ALL {
+        for family in wanted.into_iter().filter_map(|(family, wanted)| wanted.then_some(family)) {
             let mut addrs = addrs.unwrap_or_default().to_vec();
             addrs.retain(|addr| {
                 refused = refusal(*addr).or(refused);
@@ -165,8 +173,7 @@ impl UdpClient {
                 Ok(_) => AnnounceError::Refused(refused.unwrap_or("its host has no address")),
             };
             self.asks.remove(&asker);
-            heard.push(Heard { asker, news: News::Failed(error), more: false });
-            return;
+            return hearing.tell(asker, News::Failed(error), false);
         }
         ask.parts = Parts::new(exchanges.len());
         ask.exchanges.clone_from(&exchanges);
@@ -200,7 +207,7 @@ impl UdpClient {
         self.timers.set(transaction, cx.now + timeout(exchange.tries));
     }
 
-    fn on_connect_answer(&mut self, cx: &mut Cx, heard: &mut Vec<Heard>, from: SocketAddr, answer: Answer) {
+    fn on_connect_answer(&mut self, cx: &mut Cx, hearing: &mut Hearing, from: SocketAddr, answer: Answer) {
         let waiting = |client: &Self| {
             let mut users = client.links.users(from);
             users.retain(|user| client.exchanges.get(user).is_some_and(|exchange| !exchange.asking));
@@ -214,7 +221,7 @@ impl UdpClient {
             Answer::Failed(reason) => {
                 for user in waiting(self) {
                     let error = AnnounceError::Failure { reason: reason.clone(), retry: None };
-                    self.end(cx, heard, user, Err(error));
+                    self.end(cx, hearing, user, Err(error));
                 }
             }
             Answer::Announced(_) | Answer::Scraped(_) => {}
@@ -224,7 +231,7 @@ impl UdpClient {
     fn on_call_answer(
         &mut self,
         cx: &mut Cx,
-        heard: &mut Vec<Heard>,
+        hearing: &mut Hearing,
         from: SocketAddr,
         transaction: u32,
         answer: Answer,
@@ -236,11 +243,11 @@ impl UdpClient {
         }
         match (answer, &ask.call) {
             (Answer::Announced(response), Call::Announce(_)) => {
-                self.end(cx, heard, transaction, Ok(News::Announced(response)));
+                self.end(cx, hearing, transaction, Ok(News::Announced(response)));
             }
             (Answer::Scraped(counts), Call::Scrape(hashes)) if counts.len() >= hashes.len() => {
                 let counts = counts.into_iter().take(hashes.len()).collect();
-                self.end(cx, heard, transaction, Ok(News::Scraped(counts)));
+                self.end(cx, hearing, transaction, Ok(News::Scraped(counts)));
             }
             // A tracker may have forgotten a connection id before its minute is over.
             (Answer::Failed(_), _) if self.links.drop_id(from, exchange.begun_at) => {
@@ -248,18 +255,18 @@ impl UdpClient {
             }
             (Answer::Failed(reason), _) => {
                 let error = AnnounceError::Failure { reason, retry: None };
-                self.end(cx, heard, transaction, Err(error));
+                self.end(cx, hearing, transaction, Err(error));
             }
             (Answer::Connected { .. } | Answer::Announced(_) | Answer::Scraped(_), _) => {}
         }
     }
 
     /// No answer has come in time: again, or no more.
-    fn on_silence(&mut self, cx: &mut Cx, heard: &mut Vec<Heard>, transaction: u32) {
+    fn on_silence(&mut self, cx: &mut Cx, hearing: &mut Hearing, transaction: u32) {
         let Some(exchange) = self.exchanges.get_mut(&transaction) else { return };
         let Some(ask) = self.asks.get(&exchange.asker) else { return };
-        if ask.parts.is_answered() || exchange.tries >= ask.retries {
-            return self.end(cx, heard, transaction, Err(AnnounceError::Silent));
+        if ask.parts.is_answered() || exchange.tries >= ask.patience.retries() {
+            return self.end(cx, hearing, transaction, Err(AnnounceError::Silent));
         }
         let before = exchange.addr();
         exchange.tries += 1;
@@ -272,27 +279,19 @@ impl UdpClient {
         self.links.enter(next, transaction);
         self.send(cx, transaction);
         if is_first {
-            heard.push(Heard { asker, news: News::Silent(wait), more: true });
+            hearing.tell(asker, News::Silent(wait), true);
         }
     }
 
-    fn end(
-        &mut self,
-        cx: &Cx,
-        heard: &mut Vec<Heard>,
-        transaction: u32,
-        result: Result<News, AnnounceError>,
-    ) {
+    fn end(&mut self, cx: &Cx, hearing: &mut Hearing, transaction: u32, result: Result<News, AnnounceError>) {
         let Some(exchange) = self.exchanges.get(&transaction) else { return };
-        let asker = exchange.asker;
+        let (asker, family) = (exchange.asker, IpFamily::of(exchange.addr().ip()));
         self.drop_exchange(cx.now, transaction);
         let Some(ask) = self.asks.get_mut(&asker) else { return };
         ask.exchanges.retain(|open| *open != transaction);
-        let (news, more) = ask.parts.end(result);
-        if !more {
+        if !hearing.end(asker, family, &mut ask.parts, result) {
             self.asks.remove(&asker);
         }
-        heard.extend(news.map(|news| Heard { asker, news, more }));
     }
 
     fn drop_exchange(&mut self, now: Instant, transaction: u32) {
@@ -312,10 +311,10 @@ impl UdpClient {
 
 /// A question for a UDP tracker.
 #[derive(Debug)]
-pub(crate) struct UdpQuestion {
-    pub(crate) target: Target,
-    pub(crate) call: Call,
-    pub(crate) retries: u32,
+pub(in crate::tracker) struct UdpQuestion {
+    pub(in crate::tracker) target: Target,
+    pub(in crate::tracker) call: Call,
+    pub(in crate::tracker) patience: Patience,
 }
 
 /// How long the answer to the packet after `tries` others is waited for.

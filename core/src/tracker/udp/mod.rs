@@ -13,7 +13,7 @@ mod target;
 pub use answer::Answer;
 pub use request::{Announce, Call, Request, SCRAPE_COUNT_MAX, connect};
 
-pub(crate) use client::{UdpClient, UdpQuestion};
+pub(super) use client::{UdpClient, UdpQuestion};
 pub(crate) use target::Target;
 
 /// What a request has where others have a connection id, in a packet that asks for one.
