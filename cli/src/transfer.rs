@@ -134,11 +134,14 @@ impl<W: Write> Transfer<W> {
             Event::PeerConnected { torrent, addr, .. } if self.voice.verbose => {
                 self.say(torrent, &format!("peer {addr} connected"));
             }
+            Event::PeerNamed { torrent, addr, client } if self.voice.verbose => {
+                self.say(torrent, &format!("peer {addr} is {}", escaped(&client)));
+            }
             Event::PeerClosed { torrent: Some(torrent), addr, reason, .. } if self.voice.verbose => {
                 let why = words::close(reason);
                 self.say(torrent, &format!("peer {addr} closed: {why}"));
             }
-            Event::PeerConnected { .. } | Event::PeerClosed { .. } => {}
+            Event::PeerConnected { .. } | Event::PeerNamed { .. } | Event::PeerClosed { .. } => {}
         }
         None
     }

@@ -36,12 +36,13 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 7] = [
+    let all: [(&str, Vec<Seed>); 8] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
         ("tracker", tracker()),
         ("magnet", magnet()),
+        ("extension", extension()),
         ("session", session()),
         ("recording", recording()),
     ];
@@ -129,6 +130,18 @@ fn magnet() -> Vec<Seed> {
                 .to_vec(),
         ),
         ("v2".into(), b"magnet:?xt=urn:btmh:1220aaaa".to_vec()),
+    ]
+}
+
+fn extension() -> Vec<Seed> {
+    let hello = |name: &str, text: &[u8]| (name.to_owned(), text.to_vec());
+    vec![
+        hello(
+            "hello",
+            b"d1:md11:lt_donthavei7e11:upload_onlyi3e11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e1:pi6881e\
+              4:reqqi500e11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e",
+        ),
+        hello("none", b"d1:md11:ut_metadatai0eee"),
     ]
 }
 

@@ -326,6 +326,13 @@ impl Machine {
                     torrent.on_snub_timer(&mut self.cx, &mut self.peers, key);
                 }
             }
+            PeerTimer::Extension => {
+                if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent))
+                    && let Err(reason) = torrent.on_extension_timer(&mut self.cx, &mut self.peers, key)
+                {
+                    self.cx.close(key, reason);
+                }
+            }
         }
     }
 

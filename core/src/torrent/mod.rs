@@ -9,6 +9,7 @@ mod candidates;
 mod checking;
 mod choker;
 mod download;
+mod extended;
 mod messages;
 mod rounds;
 mod saving;
@@ -33,7 +34,7 @@ use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
@@ -145,14 +146,17 @@ impl Torrent {
         self.peers.iter().copied().find(is_it)
     }
 
-    /// A peer has shaken hands: it is told what we have.
-    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer) {
+    /// A peer has shaken hands: it is told what we have and can.
+    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer, handshake: &Handshake) {
         if self.peers.is_empty() {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
         if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        }
+        if handshake.has_extensions() {
+            self.send_hello(cx, peer);
         }
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }
