@@ -141,7 +141,10 @@ impl<W: Write> Transfer<W> {
                 let why = words::close(reason);
                 self.say(torrent, &format!("peer {addr} closed: {why}"));
             }
-            Event::PeerConnected { .. } | Event::PeerNamed { .. } | Event::PeerClosed { .. } => {}
+            Event::PeerConnected { .. }
+            | Event::PeerNamed { .. }
+            | Event::PeerClosed { .. }
+            | Event::Scraped { .. } => {}
         }
         None
     }
@@ -277,6 +280,7 @@ impl<W: Write> Transfer<W> {
             peers: report.map(|report| report.peer_count),
             next: next.map(|next| next.as_secs()),
             warning: report.and_then(|report| report.warning.as_deref()),
+            external_ip: report.and_then(|report| report.external_ip),
         });
     }
 

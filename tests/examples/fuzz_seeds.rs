@@ -29,6 +29,10 @@ const SIGHTS: &[&str] = &[
     "UnknownTorrent",
     "ResolveFailed",
     "SaveFailed",
+    "Datagram",
+    "no answer so far",
+    "result: Ok(TrackerReport { peer_count: 2",
+    "Scraped { url: \"udp",
 ];
 
 /// A file's name and its bytes.
@@ -36,11 +40,12 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 8] = [
+    let all: [(&str, Vec<Seed>); 9] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
         ("tracker", tracker()),
+        ("udp_tracker", udp_tracker()),
         ("magnet", magnet()),
         ("extension", extension()),
         ("session", session()),
@@ -121,6 +126,34 @@ fn tracker() -> Vec<Seed> {
               &uploaded=0&downloaded=0&left=9&compact=1&event=started&numwant=50",
         ),
         seed("scrape", b"/scrape?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab"),
+    ]
+}
+
+fn udp_tracker() -> Vec<Seed> {
+    let seed = |name: &str, parts: &[&[u8]]| (name.to_owned(), parts.concat());
+    let head = b"\x01\x02\x03\x04\x05\x06\x07\x08";
+    let announce: &[&[u8]] = &[
+        head,
+        b"\0\0\0\x01abcd",
+        &[b'h'; 20],
+        b"-XX0000-abcdefghijkl",
+        &[0; 16],
+        &[0, 0, 0, 0, 0, 0, 0, 9],
+        b"\0\0\0\x02\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\x1a\xe1",
+        b"\x02\x09/announce\0",
+    ];
+    let numbers = b"\0\0\x07\x08\0\0\0\x02\0\0\0\x01";
+    vec![
+        seed("connect", &[b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0abcd"]),
+        seed("announce", announce),
+        seed("scrape", &[head, b"\0\0\0\x02abcd", &[b'h'; 40]]),
+        seed("connected", &[b"\0\0\0\0abcd", head]),
+        seed(
+            "announced",
+            &[b"\0\0\0\x01abcd", numbers, b"\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1", &[1; 18]],
+        ),
+        seed("scraped", &[b"\0\0\0\x02abcd", numbers, numbers]),
+        seed("failed", &[b"\0\0\0\x03abcdnot registered"]),
     ]
 }
 

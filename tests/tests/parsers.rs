@@ -1,5 +1,8 @@
 //! Every parser of foreign bytes against arbitrary and against nearly right input.
 
+use std::fs;
+use std::path::Path;
+
 use peerless_tests::check;
 use peerless_tests::sample::Sample;
 use proptest::prelude::*;
@@ -24,6 +27,12 @@ fn nearly(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A seed of the fuzz target.
+fn udp_tracker(name: &str) -> Vec<u8> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/udp_tracker");
+    fs::read(corpus.join(name)).expect("the seed is there")
+}
+
 fn torrent() -> Vec<u8> {
     let files: &[(&[&str], usize)] = &[(&["a", "b"], 100), (&["a", "empty"], 0), (&["c"], 300)];
     Sample::with_files(2, files, 64).metainfo.raw().to_vec()
@@ -46,6 +55,16 @@ proptest! {
         prop::collection::vec(any::<u8>(), 0..200),
     ]) {
         check::tracker(&bytes);
+    }
+
+    #[test]
+    fn udp_trackers(bytes in prop_oneof![
+        nearly(udp_tracker("announce")),
+        nearly(udp_tracker("scrape")),
+        nearly(udp_tracker("announced")),
+        prop::collection::vec(any::<u8>(), 0..200),
+    ]) {
+        check::udp_tracker(&bytes);
     }
 
     #[test]

@@ -41,6 +41,11 @@ fn tracker() {
 }
 
 #[test]
+fn udp_tracker() {
+    replay("udp_tracker", check::udp_tracker);
+}
+
+#[test]
 fn magnet() {
     replay("magnet", check::magnet);
 }

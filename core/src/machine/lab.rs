@@ -220,7 +220,7 @@ impl Lab {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Connect { peer, addr } => self.dialled.push((peer, addr)),
-                Output::Send { .. } => {}
+                Output::Send { .. } | Output::Datagram { .. } => {}
                 Output::Resume { peer } => self.resumed.push(peer),
                 Output::Close { peer, reason } => self.closed.push((peer, reason)),
                 Output::Job(job) => self.jobs.push(job),

@@ -27,7 +27,7 @@ pub(crate) use candidates::{Ended, Source};
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
-use crate::job::{DiskError, Job, Purpose};
+use crate::job::{DiskError, Job, Purpose, ResolveFor};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, Progress, State, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
@@ -100,7 +100,7 @@ impl Torrent {
             candidates.add(cx.now, &mut cx.rng, addr, Source::User);
         }
         for (host, port) in add.hosts {
-            cx.job(Job::Resolve { torrent: key, host, port });
+            cx.job(Job::Resolve { whom: ResolveFor::Peer(key), host, port });
         }
         cx.job(Job::Open {
             torrent: key,
