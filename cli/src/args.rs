@@ -53,7 +53,9 @@ pub enum Command {
     /// Make a torrent of a file or folder
     Create(CreateArgs),
     /// Print a torrent's magnet link
-    Magnet(MagnetArgs),
+    ///
+    /// With --output, and of a magnet link: get the metadata alone from peers, and write the torrent.
+    Magnet(Box<MagnetArgs>),
     /// Ask a torrent's trackers how many peers it has
     ///
     /// Joins no swarm. Exit code 6 when no tracker answers.
@@ -150,8 +152,24 @@ pub struct Tier(pub Vec<String>);
 /// Arguments of `magnet`.
 #[derive(Debug, Args)]
 pub struct MagnetArgs {
-    /// A .torrent file, or the URL of one
+    /// A .torrent file, or the URL of one; with --output a magnet link or an info-hash
+    #[arg(value_name = "SOURCE")]
     pub torrent: OsString,
+    /// Where the torrent goes whose metadata is got from peers
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Overwrite the output file
+    #[arg(long, requires = "output")]
+    pub force: bool,
+    /// The network.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Give up after so long without new metadata (exit code 5), such as 90, 10m or 2h
+    #[arg(long, value_name = "DURATION", value_parser = crate::values::parse_duration)]
+    pub stop_timeout: Option<std::time::Duration>,
+    /// What to tell.
+    #[command(flatten)]
+    pub voice: VoiceArgs,
 }
 
 /// Arguments of `scrape`.

@@ -1,13 +1,17 @@
 //! A run of `download` or `seed` on real sockets: loads, listens, builds the session, drives it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
-use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Purpose, Session};
+use peerless_core::{
+    AddMagnet, AddTorrent, AddTorrentError, Config, Event, Instant, Purpose, Session, TorrentKey,
+};
 
 use crate::args::{NetworkArgs, VoiceArgs};
 use crate::drive::Run;
@@ -17,9 +21,10 @@ use crate::json::JsonLines;
 use crate::listen::Listeners;
 use crate::progress::Screen;
 use crate::signal::Signals;
+use crate::source::Source;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{random, source};
+use crate::{command, random};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +38,8 @@ pub struct Plan {
     pub root: PathBuf,
     /// Get or serve.
     pub purpose: Purpose,
+    /// Where the torrent of a magnet link goes, if that is all that is wanted.
+    pub metadata_to: Option<TorrentFile>,
     /// When it is over.
     pub goals: Goals,
     /// How to reach peers.
@@ -41,7 +48,28 @@ pub struct Plan {
     pub voice: VoiceArgs,
 }
 
+/// A .torrent file to be written.
+#[derive(Debug)]
+pub struct TorrentFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Whether to overwrite what is there.
+    pub force: bool,
+}
+
+/// What a source has come to.
+#[derive(Debug)]
+enum Loaded {
+    Torrent(Box<Metainfo>),
+    Magnet(Box<Magnet>),
+}
+
 impl Plan {
+    /// Whether files are told by name.
+    const fn tells_paths(&self) -> bool {
+        self.voice.json || self.voice.verbose > 0
+    }
+
     /// The code of a stop that takes too long; a seed has nothing that could be unfinished.
     const fn late_exit(&self) -> Exit {
         match self.purpose {
@@ -66,8 +94,8 @@ pub fn run(plan: Plan, signals: &Signals) -> Exit {
 fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Result<(), Failure> {
     let mut loaded = Vec::new();
     for source in &plan.sources {
-        match source::load(source) {
-            Ok(metainfo) => loaded.push(metainfo),
+        match load(&plan, source) {
+            Ok(one) => loaded.push(one),
             Err(failure) => transfer.fail(&failure),
         }
     }
@@ -91,52 +119,128 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         ..Config::default()
     };
     let mut session = Session::new(config, random::seed(), Instant::START);
-    for metainfo in loaded {
-        add(&plan, &mut session, transfer, metainfo)?;
+    for one in loaded {
+        match one {
+            Loaded::Torrent(metainfo) => add_torrent(&plan, &mut session, transfer, *metainfo)?,
+            Loaded::Magnet(magnet) => add_magnet(&plan, &mut session, transfer, *magnet)?,
+        }
     }
     drive(&plan, signals, session, listeners, transfer)
 }
 
-fn add(
+fn load(plan: &Plan, source: &OsStr) -> Result<Loaded, Failure> {
+    match Source::parse(source)? {
+        Source::Magnet(magnet) if plan.purpose == Purpose::Download => Ok(Loaded::Magnet(magnet)),
+        source @ (Source::File(_) | Source::Url(_) | Source::Magnet(_)) => {
+            source.load().map(|metainfo| Loaded::Torrent(Box::new(metainfo)))
+        }
+    }
+}
+
+/// Whom to ask for a torrent.
+struct Whom {
+    tiers: Vec<Vec<String>>,
+    peers: Vec<SocketAddr>,
+    hosts: Vec<(String, u16)>,
+}
+
+impl Whom {
+    /// The torrent's own trackers and the user's further ones, and the user's peers.
+    fn new(network: &NetworkArgs, mut tiers: Vec<Vec<String>>) -> Self {
+        if network.no_trackers {
+            tiers.clear();
+        } else {
+            tiers.extend(network.trackers.iter().map(|url| vec![url.clone()]));
+        }
+        let mut whom = Self { tiers, peers: Vec::new(), hosts: Vec::new() };
+        for peer in &network.peers {
+            match peer {
+                PeerName::Addr(addr) => whom.peers.push(*addr),
+                PeerName::Host(host, port) => whom.hosts.push((host.clone(), *port)),
+            }
+        }
+        whom
+    }
+
+    const fn is_nobody(&self) -> bool {
+        self.tiers.is_empty() && self.peers.is_empty() && self.hosts.is_empty()
+    }
+}
+
+fn add_torrent(
     plan: &Plan,
     session: &mut Session,
     transfer: &mut Transfer,
     metainfo: Metainfo,
 ) -> Result<(), Failure> {
-    let summary = Summary::new(&metainfo, plan.voice.json || plan.voice.verbose > 0);
-    let name = metainfo.name().to_owned();
-    let mut tiers = if plan.network.no_trackers { Vec::new() } else { metainfo.tiers().to_vec() };
-    if !plan.network.no_trackers {
-        tiers.extend(plan.network.trackers.iter().map(|url| vec![url.clone()]));
-    }
-    let (mut peers, mut hosts) = (Vec::new(), Vec::new());
-    for peer in &plan.network.peers {
-        match peer {
-            PeerName::Addr(addr) => peers.push(*addr),
-            PeerName::Host(host, port) => hosts.push((host.clone(), *port)),
+    let summary = Summary::new(&metainfo, plan.tells_paths());
+    let whom = Whom::new(&plan.network, metainfo.tiers().to_vec());
+    tell_nobody(transfer, &summary, &whom);
+    let Whom { tiers, peers, hosts } = whom;
+    let (root, check) = (plan.root.clone(), plan.network.check.into());
+    let add = AddTorrent { metainfo, root, purpose: plan.purpose, check, tiers, peers, hosts };
+    added(plan, transfer, summary, session.add_torrent(Instant::START, add))
+}
+
+fn add_magnet(
+    plan: &Plan,
+    session: &mut Session,
+    transfer: &mut Transfer,
+    magnet: Magnet,
+) -> Result<(), Failure> {
+    let summary = Summary::of_magnet(&magnet);
+    let mut whom = Whom::new(&plan.network, magnet.trackers.iter().map(|url| vec![url.clone()]).collect());
+    for (host, port) in &magnet.peers {
+        match host.parse() {
+            Ok(ip) => whom.peers.push(SocketAddr::new(ip, *port)),
+            Err(_) => whom.hosts.push((host.clone(), *port)),
         }
     }
-    if tiers.is_empty() && peers.is_empty() && hosts.is_empty() {
+    tell_nobody(transfer, &summary, &whom);
+    let Whom { tiers, peers, hosts } = whom;
+    let (root, check) = (plan.root.clone(), plan.network.check.into());
+    let metadata_only = plan.metadata_to.is_some();
+    let add = AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only };
+    added(plan, transfer, summary, session.add_magnet(Instant::START, add))
+}
+
+fn tell_nobody(transfer: &Transfer, summary: &Summary, whom: &Whom) {
+    if whom.is_nobody() {
         let name = summary.shown_name();
         transfer.note(&format!("{name}: no tracker and no peer is given: waiting for peers to come"));
     }
-    let add = AddTorrent {
-        metainfo,
-        root: plan.root.clone(),
-        purpose: plan.purpose,
-        check: plan.network.check.into(),
-        tiers,
-        peers,
-        hosts,
-    };
-    match session.add_torrent(Instant::START, add) {
+}
+
+fn added(
+    plan: &Plan,
+    transfer: &mut Transfer,
+    summary: Summary,
+    result: Result<TorrentKey, AddTorrentError>,
+) -> Result<(), Failure> {
+    match result {
         Ok(key) => transfer.add(Instant::START, key, summary, plan.goals),
         Err(AddTorrentError::Duplicate(_)) => {
-            transfer.note(&format!("{}: given twice", summary.shown_name()))
+            transfer.note(&format!("{}: given twice", summary.shown_name()));
         }
-        Err(error @ AddTorrentError::ShuttingDown) => return Err(Failure::new(Exit::Other, name, error)),
+        Err(error @ AddTorrentError::ShuttingDown) => {
+            return Err(Failure::new(Exit::Other, summary.shown_name(), error));
+        }
     }
     Ok(())
+}
+
+/// The metadata of a magnet link is there: it is told, and written if that was all.
+fn on_metadata(
+    plan: &Plan,
+    session: &Session,
+    transfer: &mut Transfer,
+    torrent: TorrentKey,
+) -> Option<Action> {
+    let metainfo = session.metainfo(torrent)?;
+    transfer.on_known(torrent, Summary::new(metainfo, plan.tells_paths()));
+    let TorrentFile { path, force } = plan.metadata_to.as_ref()?;
+    let written = command::create::write(path, metainfo.raw(), *force);
+    transfer.on_written(torrent, written.map_err(|error| Failure::unwritable(path, &error)))
 }
 
 fn drive(
@@ -147,10 +251,17 @@ fn drive(
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
     let options = peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() };
-    let on_event = |session: &mut Session, now: Instant, event: Event| match transfer.on_event(now, event) {
-        Some(Action::ShutDown) => session.shut_down(now),
-        Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
-        None => {}
+    let on_event = |session: &mut Session, now: Instant, event: Event| {
+        let action = if let Event::MetadataDone { torrent } = event {
+            on_metadata(plan, session, transfer, torrent)
+        } else {
+            transfer.on_event(now, event)
+        };
+        match action {
+            Some(Action::ShutDown) => session.shut_down(now),
+            Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
+            None => {}
+        }
     };
     let run = Run { runtime: plan.network.runtime, listeners, options, late_exit: plan.late_exit() };
     run.drive(session, signals, on_event)

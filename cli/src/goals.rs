@@ -60,6 +60,8 @@ pub enum Verdict {
 /// Why nothing comes, as far as figures show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallReason {
+    /// Nobody has sent the metadata of a magnet link yet.
+    MetadataNone,
     /// Nobody is connected.
     NoPeers,
     /// Nobody lets us request.
@@ -75,6 +77,7 @@ impl StallReason {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::MetadataNone => "metadata_none",
             Self::NoPeers => "no_peers",
             Self::AllChoked => "all_choked",
             Self::NoWantedPieces => "no_wanted_pieces",
@@ -86,6 +89,7 @@ impl StallReason {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
+            Self::MetadataNone => "no peer has sent the metadata yet",
             Self::NoPeers => "no peers",
             Self::AllChoked => "no peer lets us download",
             Self::NoWantedPieces => "no peer has what is missing",
@@ -95,6 +99,7 @@ impl StallReason {
 
     fn of(progress: &Progress) -> Self {
         match progress {
+            Progress { state: State::Metadata, .. } => Self::MetadataNone,
             Progress { peer_count: 0, .. } => Self::NoPeers,
             Progress { unchoked_count: 0, .. } => Self::AllChoked,
             Progress { seed_count: 0, .. } => Self::NoWantedPieces,
@@ -122,6 +127,8 @@ pub struct Watch {
     downloaded_len: u64,
     payload_at: Instant,
     stall_told_at: Instant,
+    /// Bytes of metadata when they last changed.
+    metadata_len: u64,
 }
 
 impl Watch {
@@ -136,6 +143,7 @@ impl Watch {
             downloaded_len: 0,
             payload_at: now,
             stall_told_at: now,
+            metadata_len: 0,
         }
     }
 
@@ -159,7 +167,11 @@ impl Watch {
     /// Takes in the torrent's figures.
     pub fn on_progress(&mut self, now: Instant, progress: &Progress) -> Option<Verdict> {
         match progress.state {
-            State::Leeching => {}
+            State::Metadata if progress.done_len != self.metadata_len => {
+                self.metadata_len = progress.done_len;
+                (self.piece_at, self.payload_at, self.stall_told_at) = (now, now, now);
+            }
+            State::Metadata | State::Leeching => {}
             State::Checking | State::Seeding | State::Stopped => {
                 (self.piece_at, self.payload_at, self.stall_told_at) = (now, now, now);
                 return self.seeded(now, progress);
@@ -178,7 +190,8 @@ impl Watch {
 
     /// A stall that is to be told now. To be asked after [`Watch::on_progress`].
     pub fn stall(&mut self, now: Instant, progress: &Progress) -> Option<Stall> {
-        if progress.state != State::Leeching || now.since(self.stall_told_at) < STALL_INTERVAL {
+        let wants = matches!(progress.state, State::Metadata | State::Leeching);
+        if !wants || now.since(self.stall_told_at) < STALL_INTERVAL {
             return None;
         }
         self.stall_told_at = now;
@@ -298,6 +311,18 @@ mod tests {
             told.extend(watch.stall(at(secs), &progress).map(|stall| (secs, stall.time.as_secs())));
         }
         assert_eq!(told, [(10, 10), (20, 20), (35, 10)]);
+    }
+
+    #[test]
+    fn metadata_that_does_not_come_is_a_stall_and_what_comes_counts_as_a_piece() {
+        let mut watch = watch(Then::Exit, Some(30));
+        let mut progress = figures(State::Metadata);
+        assert_eq!(watch.on_progress(at(29), &progress), None);
+        assert_eq!(watch.stall(at(29), &progress).map(|stall| stall.reason), Some(StallReason::MetadataNone));
+        progress.done_len = 16_384;
+        assert_eq!(watch.on_progress(at(30), &progress), None);
+        assert_eq!(watch.on_progress(at(59), &progress), None);
+        assert_eq!(watch.on_progress(at(60), &progress), Some(Verdict::GaveUp));
     }
 
     #[test]

@@ -50,6 +50,16 @@ pub enum Line<'a> {
         /// Number of pieces.
         pieces: u32,
     },
+    /// Metadata of a magnet link comes from peers.
+    Metadata {
+        /// Which torrent.
+        #[serde(serialize_with = "display")]
+        info_hash: InfoHash,
+        /// Bytes that are there.
+        have: u32,
+        /// Bytes in all, as most peers say.
+        total: u32,
+    },
     /// Data that was there is being hashed.
     Check {
         /// Which torrent.
@@ -179,7 +189,7 @@ impl ProgressLine {
         let rest = progress.wanted_len.saturating_sub(progress.done_len);
         let eta = match progress.state {
             State::Leeching => format::eta(rest, progress.down_rate).map(|time| time.as_secs()),
-            State::Checking | State::Seeding | State::Stopped => None,
+            State::Metadata | State::Checking | State::Seeding | State::Stopped => None,
         };
         Self {
             info_hash,
@@ -238,6 +248,7 @@ impl<W: Write> JsonLines<W> {
 #[must_use]
 pub const fn state_name(state: State) -> &'static str {
     match state {
+        State::Metadata => "metadata",
         State::Checking => "checking",
         State::Leeching => "downloading",
         State::Seeding => "seeding",

@@ -68,6 +68,16 @@ impl Screen {
         self.torrents.push(Shown { name, bar, line_at: Instant::START });
     }
 
+    /// The torrent's name and size are known now.
+    pub fn rename(&mut self, number: usize, name: &str, total_len: u64) {
+        let Some(shown) = self.torrents.get_mut(number) else { return };
+        shown.name = escaped(name).to_string();
+        if let Some(bar) = &shown.bar {
+            bar.set_length(total_len);
+            bar.set_prefix(shown.name.clone());
+        }
+    }
+
     /// Shows a torrent's figures.
     pub fn update(&mut self, number: usize, now: Instant, progress: &Progress) {
         let Some(shown) = self.torrents.get_mut(number) else { return };
@@ -162,7 +172,10 @@ pub fn figures(progress: &Progress) -> String {
     let peers = format::count(progress.peer_count, "peer");
     let up = format::rate(progress.up_rate);
     match progress.state {
-        State::Checking | State::Stopped => format!("{} {percent:.1} %", state_name(progress.state)),
+        State::Metadata if progress.wanted_len == 0 => format!("waiting for metadata, {peers}"),
+        State::Metadata | State::Checking | State::Stopped => {
+            format!("{} {percent:.1} %", state_name(progress.state))
+        }
         State::Seeding => {
             let sent = format::size(progress.uploaded_len);
             format!("seeding, up {up}, {sent} sent, {peers}")
@@ -182,7 +195,7 @@ fn short_figures(progress: &Progress) -> String {
     let up = tight(format::size(progress.up_rate));
     let peers = progress.peer_count;
     match progress.state {
-        State::Checking | State::Stopped => figures(progress),
+        State::Metadata | State::Checking | State::Stopped => figures(progress),
         State::Seeding => format!("seeding UL:{up} CN:{peers}"),
         State::Leeching => {
             let percent = format::percent(progress.done_len, progress.wanted_len);

@@ -54,7 +54,7 @@ impl Source {
         }
     }
 
-    /// The torrent that is there.
+    /// The torrent that is there, without asking peers.
     ///
     /// # Errors
     /// When it can't be read or is no torrent; for a magnet link, always.
@@ -75,9 +75,8 @@ impl Source {
                 parse(url, raw)
             }
             Self::Magnet(magnet) => {
-                let why =
-                    "a magnet link does not hold the torrent, and getting it from peers is not built yet";
-                Err(Failure::new(Exit::Other, magnet.info_hash, why))
+                let why = "a magnet link does not hold the torrent, which is needed here";
+                Err(Failure::new(Exit::Invalid, magnet.info_hash, why))
             }
         }
     }
@@ -136,7 +135,7 @@ mod tests {
         assert_eq!(code("/nowhere/a.torrent"), Exit::Input);
         assert_eq!(code("/dev/null"), Exit::Invalid);
         assert_eq!(code("magnet:?x"), Exit::Invalid);
-        assert_eq!(code(&"ab".repeat(20)), Exit::Other);
+        assert_eq!(code(&"ab".repeat(20)), Exit::Invalid);
         assert_eq!(code(&"ab".repeat(32)), Exit::Other);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use peerless_core::text::escaped;
 use peerless_core::{
-    DiskError, DiskErrorKind, Event, InfoHash, Instant, Progress, Purpose, TorrentError, TorrentKey,
+    Config, DiskError, DiskErrorKind, Event, InfoHash, Instant, Progress, Purpose, TorrentError, TorrentKey,
     TrackerReport,
 };
 
@@ -83,13 +83,9 @@ impl<W: Write> Transfer<W> {
     /// Takes a torrent that the session has under `key`.
     pub fn add(&mut self, now: Instant, key: TorrentKey, summary: Summary, goals: Goals) {
         self.screen.add(&summary.name, summary.total_len);
-        self.json.write(&Line::Added {
-            info_hash: summary.info_hash,
-            name: &summary.name,
-            size: summary.total_len,
-            files: summary.file_count,
-            pieces: summary.piece_count,
-        });
+        if summary.is_known() {
+            self.tell_added(&summary);
+        }
         self.torrents.push(Torrent {
             key,
             summary,
@@ -99,6 +95,36 @@ impl<W: Write> Transfer<W> {
             percent: 0.0,
             tracker_said: None,
             is_over: false,
+        });
+    }
+
+    /// Takes what a torrent is that was added by a magnet link.
+    pub fn on_known(&mut self, key: TorrentKey, summary: Summary) {
+        let Some((at, _)) = self.find(key) else { return };
+        self.screen.rename(at, &summary.name, summary.total_len);
+        self.tell_added(&summary);
+        self.screen.note(&format!("{}: metadata is there", summary.shown_name()));
+        if let Some(torrent) = self.torrents.get_mut(at) {
+            torrent.summary = summary;
+        }
+    }
+
+    /// Takes that the metadata, all that was wanted of a torrent, has been written, or could not be.
+    pub fn on_written(&mut self, key: TorrentKey, written: Result<(), Failure>) -> Option<Action> {
+        let (at, _) = self.find(key)?;
+        match written {
+            Ok(()) => self.end(at),
+            Err(failure) => self.end_by(at, &failure),
+        }
+    }
+
+    fn tell_added(&mut self, summary: &Summary) {
+        self.json.write(&Line::Added {
+            info_hash: summary.info_hash,
+            name: &summary.name,
+            size: summary.total_len,
+            files: summary.file_count,
+            pieces: summary.piece_count,
         });
     }
 
@@ -116,6 +142,23 @@ impl<W: Write> Transfer<W> {
     pub fn on_event(&mut self, now: Instant, event: Event) -> Option<Action> {
         match event {
             Event::Checking { torrent, done, total, bad } => self.on_checking(torrent, done, total, bad),
+            Event::Metadata { torrent, have, total } => {
+                if let Some((_, known)) = self.find(torrent) {
+                    let info_hash = known.summary.info_hash;
+                    self.json.write(&Line::Metadata { info_hash, have, total });
+                }
+            }
+            Event::MetadataFailed { torrent } => {
+                self.say(torrent, "the metadata that came is not the link's and is got anew");
+            }
+            Event::MetadataTooLong { torrent, addr, len } => {
+                let max = format::size(Config::default().metadata_len_max as u64);
+                let what =
+                    format!("peer {addr} has metadata of {}, over the limit of {max}", format::size(len));
+                self.say(torrent, &what);
+            }
+            // Who has the session sees to it.
+            Event::MetadataDone { .. } => {}
             Event::Started { torrent, have } => return self.on_started(now, torrent, have),
             Event::Progress { torrent, progress } => return self.on_progress(now, torrent, &progress),
             Event::FileDone { torrent, file } => self.on_file(torrent, file),
@@ -157,7 +200,11 @@ impl<W: Write> Transfer<W> {
                 .collect();
             for at in unfinished {
                 let Some(torrent) = self.torrents.get(at) else { continue };
-                let why = format!("interrupted at {:.1} %; the same command goes on", torrent.percent);
+                let why = if torrent.summary.is_known() {
+                    format!("interrupted at {:.1} %; the same command goes on", torrent.percent)
+                } else {
+                    "interrupted before its metadata came".to_owned()
+                };
                 let failure = Failure::new(Exit::Interrupted, &torrent.summary.name, why);
                 self.tell_failure(&failure, Some(torrent.summary.info_hash));
             }
@@ -287,7 +334,13 @@ impl<W: Write> Transfer<W> {
     fn on_stopped(&mut self, key: TorrentKey, error: &TorrentError) -> Option<Action> {
         let purpose = self.purpose;
         let (at, _) = self.find(key)?;
-        let TorrentError::Disk(disk) = error;
+        let disk = match error {
+            TorrentError::Disk(disk) => disk,
+            TorrentError::Metadata(_) => {
+                let failure = Failure::new(Exit::Invalid, &self.torrents.get(at)?.summary.name, error);
+                return self.end_by(at, &failure);
+            }
+        };
         let failure = Failure::from(disk);
         // What is to be served is an input.
         let is_input = purpose == Purpose::Serve && disk.kind == DiskErrorKind::NotFound;

@@ -21,6 +21,10 @@ pub struct Config {
     ///
     /// 500 is the queue that most clients keep; what is beyond it they drop.
     pub requests_max: usize,
+    /// The longest metadata, in bytes, that is got from peers.
+    ///
+    /// Real torrents pass 10 MiB. More is memory that a stranger decides about.
+    pub metadata_len_max: usize,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
@@ -37,6 +41,7 @@ impl Default for Config {
             half_open_max: 50,
             buffer_len_max: 64 * 1024 * 1024,
             requests_max: 500,
+            metadata_len_max: 32 * 1024 * 1024,
             upload_slots: 8,
             progress_interval: None,
             record: false,

@@ -74,10 +74,13 @@ pub(crate) enum TorrentTimer {
     Choke,
     Save,
     Progress,
+    /// Until someone may be late with metadata.
+    Metadata,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 5] = [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress, Self::Metadata];
 }
 
 impl Cx {

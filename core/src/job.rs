@@ -11,8 +11,10 @@ use std::sync::Arc;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::family::IpFamily;
+use crate::id::InfoHash;
 use crate::key::{PeerKey, TorrentKey};
-use crate::metainfo::Digest;
+use crate::magnet::Magnet;
+use crate::metainfo::{Digest, Metainfo};
 use crate::piece::{BlockRef, PieceIndex};
 use crate::storage::Storage;
 
@@ -122,6 +124,13 @@ pub enum Job {
         /// The port to put into every address.
         port: u16,
     },
+    /// Find the metadata of a torrent that was added by a magnet link, or look at what peers sent.
+    Metadata {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What is to be done.
+        work: MetadataWork,
+    },
     /// Write a part of the session's recording.
     Record {
         /// Where in the recording it belongs.
@@ -138,6 +147,29 @@ pub enum ResolveFor {
     Peer(TorrentKey),
     /// A UDP tracker.
     Tracker,
+}
+
+/// What [`Job::Metadata`] is about.
+#[derive(Debug, Hash)]
+pub enum MetadataWork {
+    /// Read what an earlier run has saved.
+    Find {
+        /// The folder that is to hold the torrent's top name.
+        root: PathBuf,
+        /// Whose metadata.
+        info_hash: InfoHash,
+    },
+    /// Put together what peers have sent, verify it, and save it for a later run.
+    Build {
+        /// The folder that is to hold the torrent's top name; `None`: nothing is saved.
+        save_in: Option<PathBuf>,
+        /// The link that named it.
+        magnet: Arc<Magnet>,
+        /// All of it, in pieces as they came.
+        pieces: Vec<Vec<u8>>,
+        /// Whether to report each piece's digest even if all is right.
+        digest_pieces: bool,
+    },
 }
 
 /// Jobs of one lane never wait for those of another.
@@ -159,6 +191,7 @@ impl Job {
             | Self::Store { .. }
             | Self::Read { .. }
             | Self::Save { .. }
+            | Self::Metadata { .. }
             | Self::Record { .. } => Lane::Disk,
             Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => Lane::Net,
         }
@@ -242,11 +275,38 @@ pub enum JobDone {
         /// Its addresses, with the port; or the system's words.
         result: Result<Vec<SocketAddr>, String>,
     },
+    /// Of [`Job::Metadata`].
+    Metadata {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What was found or built.
+        result: Result<Box<BuiltMetadata>, MetadataError>,
+    },
     /// Of [`Job::Record`].
     Recorded {
         /// Whether it is written.
         result: Result<(), DiskError>,
     },
+}
+
+/// What [`Job::Metadata`] found or built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltMetadata {
+    /// The torrent, with the link's trackers and web seeds.
+    pub metainfo: Metainfo,
+    /// With `digest_pieces` the digest of each piece, else nothing.
+    pub digests: Vec<BlockDigest>,
+}
+
+/// Why there is no metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MetadataError {
+    /// No earlier run has saved it, or not in a way that can be read.
+    NotSaved,
+    /// It is not what the magnet link names. With the digest of each piece.
+    Mismatch(Vec<BlockDigest>),
+    /// It is what the link names, and no torrent that can be used: why.
+    Unusable(String),
 }
 
 /// What [`Job::Open`] found.

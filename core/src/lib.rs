@@ -79,13 +79,13 @@ pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
-    ResolveFor, StoreError, block_digest, verify,
+    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane,
+    MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
 pub use peer::{PeerError, Unsent};
 pub use record::{Divergence, ReplayError, Replayed, replay};
-pub use session::{AddTorrent, AddTorrentError, Session};
+pub use session::{AddMagnet, AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;

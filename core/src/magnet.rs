@@ -13,8 +13,11 @@ const LINK_LEN_MAX: usize = 64 * 1024;
 /// Peers in one link. Those that are made by programs have one or two.
 const PEER_COUNT_MAX: usize = 100;
 
+/// Runs of files in one link. A link with more would be longer than people pass on.
+const RUN_COUNT_MAX: usize = 1000;
+
 /// A torrent as a magnet link tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Magnet {
     /// `xt`: the swarm.
     pub info_hash: InfoHash,
@@ -26,6 +29,9 @@ pub struct Magnet {
     pub peers: Vec<(String, u16)>,
     /// `ws`: URLs that have the data.
     pub web_seeds: Vec<String>,
+    /// `so` (BEP 53): the files that are wanted, counted from 0, as runs from first to last; empty if
+    /// nothing is said, and so all are.
+    pub select: Vec<(u32, u32)>,
 }
 
 /// Why a text is not a magnet link that can be used.
@@ -67,6 +73,7 @@ impl Magnet {
             trackers: metainfo.tiers().concat(),
             peers: Vec::new(),
             web_seeds: metainfo.web_seeds(),
+            select: Vec::new(),
         }
     }
 }
@@ -95,6 +102,13 @@ impl fmt::Display for Magnet {
             let bracketed = host.contains(':');
             add("&x.pe=", &if bracketed { format!("[{host}]:{port}") } else { format!("{host}:{port}") });
         }
+        if !self.select.is_empty() {
+            let run = |(first, last): &(u32, u32)| {
+                if first == last { first.to_string() } else { format!("{first}-{last}") }
+            };
+            link.push_str("&so=");
+            link.push_str(&self.select.iter().map(run).collect::<Vec<_>>().join(","));
+        }
         f.write_str(&link)
     }
 }
@@ -114,6 +128,7 @@ impl FromStr for Magnet {
         }
         let (mut info_hash, mut is_v2, mut name) = (None, false, None);
         let (mut trackers, mut peers, mut web_seeds) = (Vec::new(), Vec::new(), Vec::new());
+        let mut select = Vec::new();
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let key = match key.rsplit_once('.') {
@@ -131,12 +146,22 @@ impl FromStr for Magnet {
                 "tr" => add(&mut trackers, TRACKER_COUNT_MAX, tracker_url(&percent::decode(value))),
                 "ws" => add(&mut web_seeds, WEB_SEED_COUNT_MAX, web_seed_url(&percent::decode(value))),
                 "x.pe" => add(&mut peers, PEER_COUNT_MAX, host_and_port(&text_of(value))),
+                "so" => {
+                    text_of(value).split(',').for_each(|run| add(&mut select, RUN_COUNT_MAX, file_run(run)))
+                }
                 _ => {}
             }
         }
         let error = if is_v2 { MagnetError::V2Only } else { MagnetError::NoInfoHash };
-        Ok(Self { info_hash: info_hash.ok_or(error)?, name, trackers, peers, web_seeds })
+        Ok(Self { info_hash: info_hash.ok_or(error)?, name, trackers, peers, web_seeds, select })
     }
+}
+
+/// `number` or `first-last`, as BEP 53 has it.
+fn file_run(text: &str) -> Option<(u32, u32)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some((first, last))
 }
 
 /// What `xt` names.
@@ -204,20 +229,21 @@ mod tests {
 
     fn bare() -> Magnet {
         let info_hash = HEX.parse().unwrap();
-        Magnet { info_hash, name: None, trackers: vec![], peers: vec![], web_seeds: vec![] }
+        Magnet { info_hash, name: None, trackers: vec![], peers: vec![], web_seeds: vec![], select: vec![] }
     }
 
     #[test]
     fn a_full_link() {
         let link = format!(
             "magnet:?xt=urn:btih:{HEX}&dn=a%20b%26c&tr=http%3A%2F%2Ft%2Fa%3Fk%3D1&tr=udp%3A%2F%2Fu%3A80\
-             &ws=http%3A%2F%2Fw%2F&x.pe=10.0.0.1%3A6881&x.pe=%5B%3A%3A1%5D%3A1"
+             &ws=http%3A%2F%2Fw%2F&x.pe=10.0.0.1%3A6881&x.pe=%5B%3A%3A1%5D%3A1&so=0,2,4-8"
         );
         let magnet = Magnet {
             name: Some("a b&c".to_owned()),
             trackers: vec!["http://t/a?k=1".to_owned(), "udp://u:80".to_owned()],
             peers: vec![("10.0.0.1".to_owned(), 6881), ("::1".to_owned(), 1)],
             web_seeds: vec!["http://w/".to_owned()],
+            select: vec![(0, 0), (2, 2), (4, 8)],
             ..bare()
         };
         assert_eq!(link.parse(), Ok(magnet.clone()));
@@ -230,6 +256,7 @@ mod tests {
             (format!("MAGNET:?xt=urn:btih:{}", HEX.to_uppercase()), bare()),
             ("magnet:?xt=urn:btih:YEX6DQDLXISUVHOJ6UM3GNNKPQJWPKEK".to_owned(), bare()),
             (format!("magnet:?dn=&xt=urn%3Abtih%3A{HEX}&xl=5&as=x&xs=y&&="), bare()),
+            (format!("magnet:?xt=urn:btih:{HEX}&so=,x,5-3,-1,1-"), bare()),
             (format!("magnet:?xt=urn:btmh:1220aa&xt.1=urn:btih:{HEX}&tr=&x.pe=x&x.pe=a:0"), bare()),
             (
                 format!(" magnet:?xt.2=urn:btih:{HEX}&dn=a+b&tr.1=http://a&tr.2=http://a&tr=file:///x\n"),

@@ -77,12 +77,15 @@ pub enum CloseReason {
 pub enum TorrentError {
     /// The disk failed it.
     Disk(DiskError),
+    /// Its metadata is the one that its magnet link names, and no torrent that can be used.
+    Metadata(String),
 }
 
 impl fmt::Display for TorrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk(error) => error.fmt(f),
+            Self::Metadata(why) => write!(f, "not a torrent that can be used: {why}"),
         }
     }
 }
@@ -102,6 +105,35 @@ pub enum Event {
         total: u32,
         /// Pieces hashed so far that are not right.
         bad: u32,
+    },
+    /// Metadata has come from a peer.
+    Metadata {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Bytes that are there.
+        have: u32,
+        /// Bytes in all, as most peers say.
+        total: u32,
+    },
+    /// Metadata from peers was not the one that the magnet link names; it is got anew.
+    MetadataFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+    },
+    /// A peer says that the metadata is longer than [`Config`](crate::Config) allows. Told once.
+    MetadataTooLong {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its address.
+        addr: SocketAddr,
+        /// Bytes, as it says.
+        len: u64,
+    },
+    /// The metadata of a torrent that was added by a magnet link is there:
+    /// [`Session::metainfo`](crate::Session::metainfo) has it from now on.
+    MetadataDone {
+        /// Which torrent.
+        torrent: TorrentKey,
     },
     /// The check is over and the torrent is at work.
     Started {
@@ -237,6 +269,8 @@ pub struct TrackerReport {
 /// What a torrent is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
+    /// What it is is not known yet: peers are asked. Lengths are those of the metadata.
+    Metadata,
     /// Data that was there is being hashed.
     Checking,
     /// Pieces are missing and wanted.

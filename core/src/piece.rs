@@ -115,6 +115,9 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Of a torrent of which nothing is known yet: it has no pieces.
+    pub(crate) const NONE: Self = Self { total_len: 0, piece_len: 1, piece_count: 0 };
+
     /// The division of `total_len` bytes into pieces of `piece_len` bytes, the last one shorter.
     ///
     /// `None` if either is zero or over [`TOTAL_LEN_MAX`], [`PIECE_LEN_MAX`], or if there would be
@@ -140,7 +143,7 @@ impl Geometry {
         self.piece_len
     }
 
-    /// The number of pieces, at least 1.
+    /// The number of pieces, at least 1 once the torrent is known.
     #[must_use]
     pub const fn piece_count(&self) -> u32 {
         self.piece_count

@@ -10,6 +10,7 @@ use crate::input::Input;
 use crate::job::{Check, DiskError, JobDone, Purpose};
 use crate::key::{PeerKey, TorrentKey};
 use crate::machine::Machine;
+use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::output::{Event, Output, Progress};
 use crate::peer::Unsent;
@@ -44,6 +45,25 @@ pub struct AddTorrent {
     pub peers: Vec<SocketAddr>,
     /// Peers to try whose address must be looked up, with their ports.
     pub hosts: Vec<(String, u16)>,
+}
+
+/// A torrent to be added of which a magnet link is all that is known (BEP 9).
+#[derive(Debug)]
+pub struct AddMagnet {
+    /// The link: the swarm's name, and what goes with the metadata when it has come.
+    pub magnet: Magnet,
+    /// The folder that is to hold the torrent's top name.
+    pub root: PathBuf,
+    /// What to believe of data that is there.
+    pub check: Check,
+    /// Announce URLs, by tier: usually the link's own and the user's further ones.
+    pub tiers: Vec<Vec<String>>,
+    /// Addresses of peers to try.
+    pub peers: Vec<SocketAddr>,
+    /// Peers to try whose address must be looked up, with their ports.
+    pub hosts: Vec<(String, u16)>,
+    /// Whether the metadata is all that is wanted: nothing is written, and no data is got.
+    pub metadata_only: bool,
 }
 
 /// Why a torrent was not added.
@@ -89,6 +109,25 @@ impl Session {
             recorder.add_torrent(now, &add);
         }
         self.machine.add_torrent(now, add)
+    }
+
+    /// Adds a torrent whose metadata is got from peers, unless an earlier run has saved it. From
+    /// [`Event::MetadataDone`] on it is a torrent like any other.
+    ///
+    /// # Errors
+    /// When it is there already or the session is shutting down.
+    pub fn add_magnet(&mut self, now: Instant, add: AddMagnet) -> Result<TorrentKey, AddTorrentError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add_magnet(now, &add);
+        }
+        self.machine.add_magnet(now, add)
+    }
+
+    /// What a torrent is; `None` for a key that is gone, and as long as the metadata is not there.
+    #[must_use]
+    pub fn metainfo(&self, torrent: TorrentKey) -> Option<&Metainfo> {
+        let storage = self.machine.torrent(torrent).map(|torrent| &torrent.storage);
+        storage.map(|storage| &storage.metainfo).filter(|metainfo| !metainfo.raw().is_empty())
     }
 
     /// Closes a torrent's connections, tells its trackers, saves its state and forgets it.

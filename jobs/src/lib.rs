@@ -10,6 +10,7 @@ mod files;
 pub mod hash;
 mod http;
 mod lock;
+mod metadata;
 mod parallel;
 mod pieces;
 mod record;
@@ -100,6 +101,7 @@ impl Jobs {
                 let result = resolve::resolve(&host, port);
                 JobDone::Resolved { whom, host, port, result }
             }
+            Job::Metadata { torrent, work } => JobDone::Metadata { torrent, result: metadata::run(work) },
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
             }

@@ -164,7 +164,7 @@ fn magnet() -> Vec<Seed> {
         ("whole".into(), whole.into_bytes()),
         (
             "base32".into(),
-            b"magnet:?xt=urn:btih:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&dn=a+b%20c&x.pe=[::1]:1&x.pe=host:80&ws=http://w/"
+            b"magnet:?xt=urn:btih:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&dn=a+b%20c&x.pe=[::1]:1&x.pe=host:80&ws=http://w/&so=0,2,4-8"
                 .to_vec(),
         ),
         ("v2".into(), b"magnet:?xt=urn:btmh:1220aaaa".to_vec()),
@@ -180,6 +180,9 @@ fn extension() -> Vec<Seed> {
               4:reqqi500e11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e",
         ),
         hello("none", b"d1:md11:ut_metadatai0eee"),
+        hello("request", b"d8:msg_typei0e5:piecei7ee"),
+        hello("data", b"d8:msg_typei1e5:piecei0e10:total_sizei34256eexx"),
+        hello("reject", b"d8:msg_typei2e5:piecei7ee"),
     ]
 }
 

@@ -77,8 +77,11 @@ def session_of(args):
 
 
 def add(session, torrent, folder):
-    params = lt.add_torrent_params()
-    params.ti = lt.torrent_info(torrent)
+    if torrent.startswith("magnet:"):
+        params = lt.parse_magnet_uri(torrent)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(torrent)
     params.save_path = folder
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     params.flags |= lt.torrent_flags.disable_pex
@@ -86,7 +89,8 @@ def add(session, torrent, folder):
 
 
 def is_checked(handle):
-    checking = (lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data)
+    checking = (lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data,
+                lt.torrent_status.downloading_metadata)
     return handle.status().state not in checking
 
 

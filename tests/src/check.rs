@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use peerless_core::extension::Hello;
+use peerless_core::extension::{Hello, MetadataMessage};
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::rng::Rng;
@@ -235,6 +235,14 @@ pub fn extension(bytes: &[u8]) {
     if let Ok(hello) = Hello::parse(bytes) {
         assert!(hello.client.as_ref().is_none_or(|name| name.chars().count() <= 64), "the name is a book");
         assert_eq!(Hello::parse(&hello.encode()), Ok(hello), "it reads differently when written out");
+    }
+    if let Ok(Some(message)) = MetadataMessage::parse(bytes) {
+        let again = message.encode();
+        assert_eq!(
+            MetadataMessage::parse(&again),
+            Ok(Some(message)),
+            "it reads differently when written out"
+        );
     }
 }
 

@@ -147,6 +147,7 @@ impl Crowd {
             | Job::Store { .. }
             | Job::Read { .. }
             | Job::Scrape { .. }
+            | Job::Metadata { .. }
             | Job::Resolve { .. }
             | Job::Record { .. } => {
                 return self.jobs.push(job);

@@ -13,8 +13,8 @@ use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::rng::Rng;
 use peerless_core::{
-    Check, DiskError, DiskErrorKind, FetchError, InfoHash, Job, JobDone, Opened, StoreError, block_digest,
-    verify,
+    BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, InfoHash, Job, JobDone, MetadataError,
+    MetadataWork, Opened, StoreError, block_digest, verify,
 };
 
 use crate::sample::{Sample, slice};
@@ -39,6 +39,8 @@ pub struct Disk {
     faults: Faults,
     write_count: u64,
     places: BTreeMap<InfoHash, Place>,
+    /// Metadata that was got from peers.
+    metadata: BTreeMap<InfoHash, Metainfo>,
     recording: Vec<u8>,
 }
 
@@ -83,6 +85,7 @@ impl Disk {
             faults: Faults::default(),
             write_count: 0,
             places: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             recording: Vec::new(),
         }
     }
@@ -192,8 +195,30 @@ impl Disk {
                     place.phase = Phase::Closing;
                 }
             }
-            Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
+            Job::Announce { .. }
+            | Job::Scrape { .. }
+            | Job::Resolve { .. }
+            | Job::Metadata { .. }
+            | Job::Record { .. } => {}
         }
+    }
+
+    /// Finds metadata that was saved, or builds it.
+    fn metadata(&mut self, work: MetadataWork) -> Result<BuiltMetadata, MetadataError> {
+        let (metainfo, digests) = match work {
+            MetadataWork::Find { info_hash, .. } => {
+                (self.metadata.get(&info_hash).cloned().ok_or(MetadataError::NotSaved)?, Vec::new())
+            }
+            MetadataWork::Build { save_in, magnet, pieces, digest_pieces } => {
+                let metainfo = Metainfo::assemble(&magnet, &pieces)?;
+                if save_in.is_some() {
+                    self.metadata.insert(metainfo.info_hash(), metainfo.clone());
+                }
+                let digest = |piece: &Vec<u8>| block_digest(&Block::new(piece.clone()));
+                (metainfo, if digest_pieces { pieces.iter().map(digest).collect() } else { Vec::new() })
+            }
+        };
+        Ok(BuiltMetadata { metainfo, digests })
     }
 
     /// Does a job. What needs the network fails.
@@ -229,6 +254,9 @@ impl Disk {
             }
             Job::Resolve { whom, host, port } => {
                 JobDone::Resolved { whom, host, port, result: Err("a disk has no network".into()) }
+            }
+            Job::Metadata { torrent, work } => {
+                JobDone::Metadata { torrent, result: self.metadata(work).map(Box::new) }
             }
             Job::Record { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a recording fits into memory");

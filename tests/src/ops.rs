@@ -338,6 +338,7 @@ fn held_len(job: &Job) -> usize {
         | Job::Announce { .. }
         | Job::Scrape { .. }
         | Job::Resolve { .. }
+        | Job::Metadata { .. }
         | Job::Record { .. } => 0,
     }
 }

@@ -1,8 +1,9 @@
 //! Scripted peers: each does by its plan what an honest client would not.
 
+mod metadata;
 mod plan;
 
-pub use plan::{Flood, Plan, Serve, Shake};
+pub use plan::{Flood, Meta, Plan, Serve, Shake};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -163,7 +164,8 @@ impl Puppet {
                     let ours = if self.plan.shake == Shake::Mirror { peer_id } else { self.plan.peer_id };
                     self.shake(conn, ours, acts);
                 }
-                Heard::Message { id: Some(id), numbers, len } => {
+                Heard::Message { id: Some(speak::EXTENDED), text, .. } => self.on_extended(conn, &text, acts),
+                Heard::Message { id: Some(id), numbers, len, .. } => {
                     self.on_message(conn, id, numbers, len, acts)
                 }
                 Heard::Message { id: None, .. } => self.stats.keep_alive_count += 1,
@@ -202,7 +204,9 @@ impl Puppet {
         talk.shaken = true;
         let info_hash = *self.sample.metainfo.info_hash().as_bytes();
         let mut out = match self.plan.shake {
-            Shake::Right | Shake::Mirror => speak::handshake(&info_hash, &peer_id),
+            Shake::Right | Shake::Mirror => {
+                speak::handshake_with(&metadata::reserved(self.plan.metadata), &info_hash, &peer_id)
+            }
             Shake::WrongHash => speak::handshake(&info_hash.map(|byte| !byte), &peer_id),
             Shake::Never => return,
             Shake::Garbage => self.noise(200),
@@ -218,6 +222,7 @@ impl Puppet {
         if self.plan.asks {
             speak::message(&mut out, speak::INTERESTED, &[], &[]);
         }
+        metadata::greet(self.plan.metadata, self.sample.metainfo.info(), &mut out);
         acts.push(Act::Send(conn, out));
     }
 

@@ -14,8 +14,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use peerless_core::key::Slab;
+use peerless_core::magnet::Magnet;
 use peerless_core::rng::Rng;
-use peerless_core::{AddTorrent, Check, Config, Instant, Output, Purpose, TorrentKey};
+use peerless_core::{AddMagnet, AddTorrent, Check, Config, Instant, Output, Purpose, TorrentKey};
 
 pub use self::datagrams::UdpTracker;
 use self::queue::{Scheduled, What};
@@ -192,6 +193,36 @@ impl Swarm {
         let torrent = self.host_mut(node).session.add_torrent(now, add).expect("a new torrent is taken");
         self.settle(node);
         torrent
+    }
+
+    /// Adds a Session that knows the torrent's magnet link and these peers, and starts it.
+    ///
+    /// # Panics
+    /// When the session refuses it.
+    pub fn add_magnet_leech(&mut self, sample: &Sample, peers: &[SocketAddr]) -> NodeId {
+        let node = self.add_host(Config::default(), Speed::default());
+        self.host_mut(node).disk.insert(sample);
+        self.start_magnet(node, sample, peers);
+        node
+    }
+
+    /// Adds the torrent's magnet link to a host, whose disk knows the torrent.
+    ///
+    /// # Panics
+    /// When the session refuses it.
+    pub fn start_magnet(&mut self, node: NodeId, sample: &Sample, peers: &[SocketAddr]) {
+        let now = self.now;
+        let add = AddMagnet {
+            magnet: Magnet::of(&sample.metainfo),
+            root: "/sim".into(),
+            check: Check::Auto,
+            tiers: Vec::new(),
+            peers: peers.to_vec(),
+            hosts: Vec::new(),
+            metadata_only: false,
+        };
+        self.host_mut(node).session.add_magnet(now, add).expect("a new torrent is taken");
+        self.settle(node);
     }
 
     /// Watches what a leech that has nothing yet asks for.

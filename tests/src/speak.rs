@@ -82,13 +82,18 @@ pub enum Heard {
         id: Option<u8>,
         /// The first three numbers behind the id, 0 where there are fewer.
         numbers: [u32; 3],
+        /// The first bytes behind the id, 0 where there are fewer.
+        text: [u8; TEXT_LEN],
         /// The message's length without its prefix.
         len: u32,
     },
 }
 
-/// The most bytes of a message that are looked at: id and three numbers.
-const HEAD_LEN: usize = 13;
+/// Bytes of a message's text that are looked at: a request for metadata has fewer.
+pub const TEXT_LEN: usize = 40;
+
+/// The most bytes of a message that are looked at: id and text, in which the numbers are.
+const HEAD_LEN: usize = 1 + TEXT_LEN;
 
 /// Follows one direction of a connection, cut anywhere, without allocating.
 #[derive(Clone, Debug)]
@@ -182,7 +187,7 @@ impl Ear {
                 self.skip = self.len;
             }
             Stage::Head => {
-                self.skip = self.len - u32::try_from(filled).expect("at most 13");
+                self.skip = self.len - u32::try_from(filled).expect("at most 41");
                 self.stage = Stage::Skip;
             }
             Stage::Skip => self.skip = 0,
@@ -194,7 +199,9 @@ impl Ear {
         self.stage = Stage::Len;
         let id = (self.len > 0).then_some(self.buffer[0]);
         let numbers = [self.number_at(1), self.number_at(5), self.number_at(9)];
-        Heard::Message { id, numbers, len: self.len }
+        let mut text = [0; TEXT_LEN];
+        text.copy_from_slice(&self.buffer[1..HEAD_LEN]);
+        Heard::Message { id, numbers, text, len: self.len }
     }
 
     fn number_at(&self, at: usize) -> u32 {
@@ -226,7 +233,15 @@ mod tests {
             stream.chunks(cut).for_each(|part| ear.hear(part, |heard| all.push(heard)));
             all
         };
-        let message = |id, numbers, len| Heard::Message { id, numbers, len };
+        let message = |id: Option<u8>, numbers: [u32; 3], len: u32| {
+            let mut text = [0; TEXT_LEN];
+            let bytes = numbers.iter().flat_map(|number| number.to_be_bytes());
+            text.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            if id == Some(PIECE) {
+                text[8..len as usize - 1].fill(9);
+            }
+            Heard::Message { id, numbers, text, len }
+        };
         let nines = u32::from_be_bytes([9; 4]);
         let want = vec![
             Heard::Handshake { reserved: [0; 8], info_hash: [1; 20], peer_id: [2; 20] },

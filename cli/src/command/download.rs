@@ -15,6 +15,7 @@ pub fn run(args: DownloadArgs, signals: &Signals) -> Exit {
         sources: args.sources,
         root: args.output,
         purpose: Purpose::Download,
+        metadata_to: None,
         goals: Goals { then, stop_timeout: args.stop_timeout },
         network: args.network,
         voice: args.voice,

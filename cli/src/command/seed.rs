@@ -14,6 +14,7 @@ pub fn run(args: SeedArgs, signals: &Signals) -> Exit {
         sources: args.sources,
         root: args.data,
         purpose: Purpose::Serve,
+        metadata_to: None,
         goals: Goals {
             then: Then::new(true, args.seeding.seed_ratio, args.seeding.seed_time),
             stop_timeout: None,

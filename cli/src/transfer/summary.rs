@@ -1,6 +1,7 @@
 //! What is told about a torrent.
 
 use peerless_core::InfoHash;
+use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::text::escaped;
 
@@ -37,6 +38,24 @@ impl Summary {
             file_count,
             files: numbered,
         }
+    }
+
+    /// What is known of a torrent before its metadata is there.
+    #[must_use]
+    pub fn of_magnet(magnet: &Magnet) -> Self {
+        Self {
+            name: magnet.name.clone().unwrap_or_else(|| magnet.info_hash.to_string()),
+            info_hash: magnet.info_hash,
+            total_len: 0,
+            piece_count: 0,
+            file_count: 0,
+            files: Vec::new(),
+        }
+    }
+
+    /// Whether it is known what the torrent is.
+    pub(super) const fn is_known(&self) -> bool {
+        self.piece_count > 0
     }
 
     /// The name, safe to show.

@@ -10,7 +10,7 @@ pub(crate) struct DontHave;
 impl Extension for DontHave {
     const NAME: &'static str = "lt_donthave";
 
-    fn on_message(&mut self, _: &mut Cx, payload: &[u8]) -> Result<Option<Told>, ExtensionError> {
+    fn on_message<'a>(&mut self, _: &mut Cx, payload: &'a [u8]) -> Result<Option<Told<'a>>, ExtensionError> {
         let index = payload.try_into().map_err(|_| ExtensionError::Message)?;
         Ok(Some(Told::Lost { index: u32::from_be_bytes(index) }))
     }

@@ -6,11 +6,14 @@
 
 mod dont_have;
 mod handshake;
+mod metadata;
 mod upload_only;
 
 pub use handshake::{Hello, REQUESTS_TOLD};
+pub use metadata::{METADATA_PIECE_LEN, MetadataMessage};
 
 pub(crate) use dont_have::DontHave;
+pub(crate) use metadata::Metadata;
 pub(crate) use upload_only::UploadOnly;
 
 use std::fmt;
@@ -26,6 +29,8 @@ pub enum Kind {
     UploadOnly,
     /// BEP 54.
     DontHave,
+    /// BEP 9.
+    Metadata,
 }
 
 /// What a peer does wrong with an extension.
@@ -43,12 +48,12 @@ pub(crate) trait Extension {
     const NAME: &'static str;
 
     /// The peer's extended handshake has come, the first or a further one.
-    fn on_handshake(&mut self, _cx: &mut Cx, _hello: &Hello) -> Option<Told> {
+    fn on_handshake(&mut self, _cx: &mut Cx, _hello: &Hello) -> Option<Told<'static>> {
         None
     }
 
     /// A message of this extension has come.
-    fn on_message(&mut self, cx: &mut Cx, payload: &[u8]) -> Result<Option<Told>, ExtensionError>;
+    fn on_message<'a>(&mut self, cx: &mut Cx, payload: &'a [u8]) -> Result<Option<Told<'a>>, ExtensionError>;
 
     /// When [`Extension::on_timeout`] is to be called.
     fn timeout_at(&self) -> Option<Instant> {
@@ -56,14 +61,14 @@ pub(crate) trait Extension {
     }
 
     /// Time has passed; too early is harmless.
-    fn on_timeout(&mut self, _cx: &mut Cx) -> Option<Told> {
+    fn on_timeout(&mut self, _cx: &mut Cx) -> Option<Told<'static>> {
         None
     }
 }
 
 /// What an extension has found out, for the torrent to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Told<'a> {
     /// The peer will not want anything any more, or may again.
     UploadOnly,
     /// The peer has lost a piece.
@@ -71,6 +76,10 @@ pub(crate) enum Told {
         /// The piece's number as it came.
         index: u32,
     },
+    /// The peer has said how long the metadata is that it has, or that it takes such messages.
+    MetadataLen,
+    /// The peer asks for metadata, or answers.
+    Metadata(MetadataMessage<'a>),
 }
 
 /// What a peer has said of extensions, and their state. Made when it first says something.
@@ -82,14 +91,15 @@ pub(crate) struct Extended {
     pub(crate) greeted: bool,
     pub(crate) upload_only: UploadOnly,
     dont_have: DontHave,
+    pub(crate) metadata: Metadata,
 }
 
 impl Kind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; Self::COUNT] = [Self::UploadOnly, Self::DontHave];
+    pub const ALL: [Self; Self::COUNT] = [Self::UploadOnly, Self::DontHave, Self::Metadata];
 
     /// How many there are.
-    pub(crate) const COUNT: usize = 2;
+    pub(crate) const COUNT: usize = 3;
 
     /// Its name in an extended handshake.
     #[must_use]
@@ -97,6 +107,7 @@ impl Kind {
         match self {
             Self::UploadOnly => UploadOnly::NAME,
             Self::DontHave => DontHave::NAME,
+            Self::Metadata => Metadata::NAME,
         }
     }
 
@@ -120,38 +131,45 @@ impl Extended {
     }
 
     /// The peer's extended handshake: what it names is set anew, what it leaves out stays (BEP 10).
-    pub(crate) fn on_handshake(&mut self, cx: &mut Cx, hello: &Hello) -> Vec<Told> {
+    pub(crate) fn on_handshake(&mut self, cx: &mut Cx, hello: &Hello) -> Vec<Told<'static>> {
         self.greeted = true;
         for (own, named) in self.ids.iter_mut().zip(hello.ids) {
             *own = named.unwrap_or(*own);
         }
-        [self.upload_only.on_handshake(cx, hello), self.dont_have.on_handshake(cx, hello)]
-            .into_iter()
-            .flatten()
-            .collect()
+        let Self { upload_only, dont_have, metadata, .. } = self;
+        let told = [
+            upload_only.on_handshake(cx, hello),
+            dont_have.on_handshake(cx, hello),
+            metadata.on_handshake(cx, hello),
+        ];
+        told.into_iter().flatten().collect()
     }
 
     /// A message under one of our numbers.
-    pub(crate) fn on_message(
+    pub(crate) fn on_message<'a>(
         &mut self,
         cx: &mut Cx,
         kind: Kind,
-        payload: &[u8],
-    ) -> Result<Option<Told>, ExtensionError> {
+        payload: &'a [u8],
+    ) -> Result<Option<Told<'a>>, ExtensionError> {
         match kind {
             Kind::UploadOnly => self.upload_only.on_message(cx, payload),
             Kind::DontHave => self.dont_have.on_message(cx, payload),
+            Kind::Metadata => self.metadata.on_message(cx, payload),
         }
     }
 
     /// When time matters next to one of the extensions.
     pub(crate) fn timeout_at(&self) -> Option<Instant> {
-        [self.upload_only.timeout_at(), self.dont_have.timeout_at()].into_iter().flatten().min()
+        let Self { upload_only, dont_have, metadata, .. } = self;
+        [upload_only.timeout_at(), dont_have.timeout_at(), metadata.timeout_at()].into_iter().flatten().min()
     }
 
     /// Time has passed.
-    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> Vec<Told> {
-        [self.upload_only.on_timeout(cx), self.dont_have.on_timeout(cx)].into_iter().flatten().collect()
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> Vec<Told<'static>> {
+        let Self { upload_only, dont_have, metadata, .. } = self;
+        let told = [upload_only.on_timeout(cx), dont_have.on_timeout(cx), metadata.on_timeout(cx)];
+        told.into_iter().flatten().collect()
     }
 }
 

@@ -14,7 +14,7 @@ impl UploadOnly {
     /// The message that we want nothing more.
     pub(crate) const MESSAGE: &'static [u8] = &[1];
 
-    fn set(&mut self, value: bool) -> Option<Told> {
+    fn set(&mut self, value: bool) -> Option<Told<'static>> {
         let changed = std::mem::replace(&mut self.is_set, value) != value;
         changed.then_some(Told::UploadOnly)
     }
@@ -24,12 +24,12 @@ impl Extension for UploadOnly {
     /// libtorrent's: the BEP has only the key of the handshake, which can't tell of a change.
     const NAME: &'static str = "upload_only";
 
-    fn on_handshake(&mut self, _: &mut Cx, hello: &Hello) -> Option<Told> {
+    fn on_handshake(&mut self, _: &mut Cx, hello: &Hello) -> Option<Told<'static>> {
         hello.upload_only.and_then(|value| self.set(value))
     }
 
     /// One byte: whether it is so from now on.
-    fn on_message(&mut self, _: &mut Cx, payload: &[u8]) -> Result<Option<Told>, ExtensionError> {
+    fn on_message<'a>(&mut self, _: &mut Cx, payload: &'a [u8]) -> Result<Option<Told<'a>>, ExtensionError> {
         let [value] = payload else { return Err(ExtensionError::Message) };
         Ok(self.set(*value != 0))
     }

@@ -11,11 +11,14 @@ use crate::block::Block;
 use crate::config::Config;
 use crate::id::PeerId;
 use crate::input::Input;
-use crate::job::{Check, Job, JobDone, Opened, Purpose};
+use crate::job::{
+    BuiltMetadata, Check, Job, JobDone, MetadataError, MetadataWork, Opened, Purpose, block_digest,
+};
 use crate::key::{PeerKey, TorrentKey};
+use crate::magnet::Magnet;
 use crate::metainfo::{Content, Create, Metainfo};
 use crate::output::{CloseReason, Event, Output};
-use crate::session::AddTorrent;
+use crate::session::{AddMagnet, AddTorrent};
 use crate::time::Instant;
 use crate::wire::{Decoder, Handshake, HandshakeDecoder, HandshakeStep, Message, RESERVED, Step};
 
@@ -42,7 +45,33 @@ impl Lab {
     pub(crate) fn new(config: Config, has: &str) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
         let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has);
-        let mut lab = Self {
+        let mut lab = Self::with(machine, torrent, metainfo);
+        lab.open(has);
+        lab
+    }
+
+    /// Such a torrent, of which the session knows the magnet link alone.
+    pub(crate) fn of_magnet(config: Config, has: &str) -> Self {
+        let mut machine = Machine::new(config, 1, Instant::START);
+        let metainfo = metainfo("name", has);
+        let add = AddMagnet {
+            magnet: Magnet::of(&metainfo),
+            root: PathBuf::new(),
+            check: Check::Auto,
+            tiers: Vec::new(),
+            peers: Vec::new(),
+            hosts: Vec::new(),
+            metadata_only: false,
+        };
+        let torrent = machine.add_magnet(Instant::START, add).unwrap();
+        let mut lab = Self::with(machine, torrent, metainfo);
+        lab.drain();
+        lab.finish(|job| matches!(job, Job::Metadata { .. }));
+        lab
+    }
+
+    const fn with(machine: Machine, torrent: TorrentKey, metainfo: Metainfo) -> Self {
+        Self {
             machine,
             now: Instant::START,
             torrent,
@@ -53,9 +82,7 @@ impl Lab {
             events: Vec::new(),
             resumed: Vec::new(),
             ears: BTreeMap::new(),
-        };
-        lab.open(has);
-        lab
+        }
     }
 
     /// One more such torrent; what follows is about this one.
@@ -64,7 +91,8 @@ impl Lab {
         self.open(has);
     }
 
-    fn open(&mut self, has: &str) {
+    /// The folder has been opened, and those pieces with an `x` are there.
+    pub(crate) fn open(&mut self, has: &str) {
         let (torrent, have) = (self.torrent, self.pieces(has));
         let unsure = Bitfield::empty(have.piece_count());
         self.done(JobDone::Opened { torrent, result: Ok(Opened { have, unsure, ours: true }) });
@@ -104,6 +132,16 @@ impl Lab {
                 JobDone::Read { torrent, peer, range, result: Ok(block) }
             }
             Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
+            Job::Metadata { torrent, work: MetadataWork::Find { .. } } => {
+                JobDone::Metadata { torrent, result: Err(MetadataError::NotSaved) }
+            }
+            Job::Metadata { torrent, work: MetadataWork::Build { magnet, pieces, .. } } => {
+                let digest = |piece: &Vec<u8>| block_digest(&Block::new(piece.clone()));
+                let digests = pieces.iter().map(digest).collect();
+                let built = Metainfo::assemble(&magnet, &pieces);
+                let result = built.map(|metainfo| Box::new(BuiltMetadata { metainfo, digests }));
+                JobDone::Metadata { torrent, result }
+            }
             job => panic!("no answer to {job:?}"),
         };
         self.done(done);
@@ -230,7 +268,7 @@ impl Lab {
     }
 }
 
-fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
+fn metainfo(name: &str, has: &str) -> Metainfo {
     let create = Create {
         name: name.to_owned(),
         content: Content::File(u64::from(PIECE_LEN) * has.len() as u64),
@@ -243,7 +281,11 @@ fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKe
         created_by: None,
         creation_date: None,
     };
-    let metainfo = Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap();
+    Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap()
+}
+
+fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
+    let metainfo = metainfo(name, has);
     let add = AddTorrent {
         metainfo: metainfo.clone(),
         root: PathBuf::new(),

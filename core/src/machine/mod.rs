@@ -20,7 +20,7 @@ use crate::job::{JobDone, ResolveFor};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
-use crate::session::{AddTorrent, AddTorrentError};
+use crate::session::{AddMagnet, AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
 use crate::tracker::Trackers;
@@ -90,16 +90,28 @@ impl Machine {
         now: Instant,
         add: AddTorrent,
     ) -> Result<TorrentKey, AddTorrentError> {
+        self.add(now, add.metainfo.info_hash(), |cx, key| Torrent::new(cx, key, add))
+    }
+
+    pub(crate) fn add_magnet(&mut self, now: Instant, add: AddMagnet) -> Result<TorrentKey, AddTorrentError> {
+        self.add(now, add.magnet.info_hash, |cx, key| Torrent::of_magnet(cx, key, add))
+    }
+
+    fn add(
+        &mut self,
+        now: Instant,
+        info_hash: InfoHash,
+        make: impl FnOnce(&mut Cx, TorrentKey) -> Torrent,
+    ) -> Result<TorrentKey, AddTorrentError> {
         self.cx.set_now(now);
         if self.shutting_down {
             return Err(AddTorrentError::ShuttingDown);
         }
-        let info_hash = add.metainfo.info_hash();
         if let Some(key) = self.by_hash.get(&info_hash) {
             return Err(AddTorrentError::Duplicate(*key));
         }
         let cx = &mut self.cx;
-        let key = self.torrents.insert_with(|key| Torrent::new(cx, key, add));
+        let key = self.torrents.insert_with(|key| make(cx, key));
         self.by_hash.insert(info_hash, key);
         Ok(key)
     }
@@ -316,6 +328,11 @@ impl Machine {
                 Ok(addrs) => self.add_candidates(key, addrs, Source::User),
                 Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
             },
+            JobDone::Metadata { torrent, result } => {
+                if let Some(torrent) = torrents.get_mut(torrent) {
+                    torrent.on_metadata(cx, peers, result);
+                }
+            }
             JobDone::Recorded { .. } => {}
         }
     }
@@ -363,6 +380,7 @@ impl Machine {
             TorrentTimer::Dial => self.want_dial(key),
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
+            TorrentTimer::Metadata => torrent.on_metadata_timer(cx, peers),
             TorrentTimer::Progress => {
                 let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });

@@ -1,5 +1,6 @@
 //! What a .torrent file says (BEP 3, 12, 27, 47).
 
+mod assemble;
 mod create;
 mod error;
 mod layout;

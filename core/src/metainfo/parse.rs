@@ -170,6 +170,11 @@ fn number(value: Option<Value<'_>>, at: Place, min: u64, max: u64) -> Result<u64
     in_range.ok_or(MetainfoError::Range { at, value, min, max })
 }
 
+/// Of a torrent of which nothing is known.
+pub(super) const fn no_extras() -> Extras {
+    Extras { comment: 0..0, created_by: 0..0, source: 0..0, url_list: 0..0, creation_date: None }
+}
+
 /// Where the texts are that are only shown; the UTF-8 ones first.
 fn extras(top: &Dict<'_>, info: &Dict<'_>) -> Extras {
     let text = |dict: &Dict<'_>, keys: [&str; 2]| {

@@ -1,11 +1,35 @@
 //! What extensions (BEP 10) need of a connection: a way to be sent, and a deadline.
 
-use super::Peer;
+use super::{Open, Peer, PeerError};
+use crate::bitfield::Bitfield;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::extension::Kind;
+use crate::piece::Geometry;
 use crate::wire::Message;
 
+impl Open {
+    /// Whether it takes messages about metadata and has not said to have it.
+    pub(crate) fn lacks_metadata(&self) -> bool {
+        self.extended
+            .as_ref()
+            .is_some_and(|extended| extended.id(Kind::Metadata).is_some() && extended.metadata.len.is_none())
+    }
+}
+
 impl Peer {
+    /// The torrent's metadata has come: what the peer has told of its pieces means something now.
+    pub(crate) fn on_metainfo(&mut self, geometry: &Geometry) -> Result<(), PeerError> {
+        let Some(open) = self.open_mut() else { return Ok(()) };
+        if let Some(decoder) = &mut open.decoder {
+            decoder.set_piece_count(geometry.piece_count());
+        }
+        open.pieces = open
+            .early
+            .take()
+            .map_or_else(|| Ok(Bitfield::empty(geometry.piece_count())), |early| early.pieces(geometry))?;
+        Ok(())
+    }
+
     /// Sends a message of an extension; false if the peer takes none of this kind.
     pub(crate) fn send_extended(&mut self, cx: &mut Cx, kind: Kind, payload: &[u8]) -> bool {
         let id = self.open().and_then(|open| open.extended.as_ref()?.id(kind));

@@ -3,6 +3,7 @@
 //! A peer keeps its own books. What its messages mean for pieces and other peers is decided by
 //! its torrent.
 
+mod early;
 mod error;
 mod extended;
 mod fast;
@@ -31,6 +32,7 @@ use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED};
+use early::Early;
 use fast::Fast;
 use flow::Flow;
 use requests::Requests;
@@ -92,6 +94,8 @@ pub(crate) struct Open {
     /// Taken out while its messages are handled, because they borrow from it.
     pub(crate) decoder: Option<Decoder>,
     pub(crate) pieces: Bitfield,
+    /// What it has told of its pieces before the torrent's metadata was there.
+    pub(crate) early: Option<Box<Early>>,
     /// How many of its pieces we want.
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
@@ -158,15 +162,18 @@ impl Peer {
     }
 
     /// The handshakes are done.
-    pub(crate) fn on_open(&mut self, cx: &mut Cx, handshake: &Handshake, piece_count: u32) {
+    ///
+    /// `piece_count` is `None` as long as the torrent's metadata is not there.
+    pub(crate) fn on_open(&mut self, cx: &mut Cx, handshake: &Handshake, piece_count: Option<u32>) {
         let now = cx.now;
         cx.timers.clear(TimerKey::Peer(self.key, PeerTimer::Handshake));
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), now + IDLE_TIMEOUT);
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), now + KEEP_ALIVE_INTERVAL);
         self.phase = Phase::Open(Box::new(Open {
             id: handshake.peer_id,
-            decoder: Some(Decoder::new(piece_count)),
-            pieces: Bitfield::empty(piece_count),
+            decoder: Some(piece_count.map_or_else(Decoder::of_unknown, Decoder::new)),
+            pieces: Bitfield::empty(piece_count.unwrap_or_default()),
+            early: None,
             wanted_count: 0,
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
@@ -363,7 +370,7 @@ mod tests {
             info_hash: InfoHash::new([0; 20]),
             peer_id: PeerId::new([1; 20]),
         };
-        peer.on_open(&mut cx, &handshake, 10);
+        peer.on_open(&mut cx, &handshake, Some(10));
         (cx, peer)
     }
 

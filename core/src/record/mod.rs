@@ -18,7 +18,7 @@ pub use replay::{Divergence, ReplayError, Replayed, replay};
 pub(crate) use write::Recorder;
 
 /// What a recording begins with: its name, and the version of its layout.
-pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x02";
+pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x03";
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +39,11 @@ enum Tag {
     Outputs,
     Datagram,
     Scrape,
+    AddMagnet,
 }
 
 impl Tag {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -58,6 +59,7 @@ impl Tag {
         Self::Outputs,
         Self::Datagram,
         Self::Scrape,
+        Self::AddMagnet,
     ];
 
     fn read(byte: u8) -> Option<Self> {

@@ -13,13 +13,13 @@ use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, JobDone, Opened, Purpose, ResolveFor,
-    StoreError,
+    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, JobDone, MetadataError, Opened,
+    Purpose, ResolveFor, StoreError,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
 use crate::piece::Geometry;
-use crate::session::AddTorrent;
+use crate::session::{AddMagnet, AddTorrent};
 
 /// One record: how long after the one before, and what.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ pub(super) enum Call {
     },
     Datagram(SocketAddr, Vec<u8>),
     Scrape(String, Vec<InfoHash>),
+    AddMagnet(Box<AddMagnet>),
 }
 
 /// The longest run of payload in one read: far over any runtime's scratch buffer.
@@ -73,6 +74,7 @@ impl Record {
         let call = match tag {
             Tag::New => new(from)?,
             Tag::AddTorrent => Call::AddTorrent(Box::new(add_torrent(from)?)),
+            Tag::AddMagnet => Call::AddMagnet(Box::new(add_magnet(from)?)),
             Tag::RemoveTorrent => Call::RemoveTorrent(from.key()?),
             Tag::AddPeer => Call::AddPeer(from.key()?, from.addr()?),
             Tag::ShutDown => Call::ShutDown,
@@ -98,7 +100,8 @@ fn new(from: &mut Reader<'_>) -> Option<Call> {
     let seed = from.number()?;
     let listen_port = from.number()?.checked_sub(1).map(u16::try_from).transpose().ok()?;
     let (peers_max, half_open_max) = (from.small()?, from.small()?);
-    let (buffer_len_max, requests_max, upload_slots) = (from.small()?, from.small()?, from.small()?);
+    let (buffer_len_max, requests_max) = (from.small()?, from.small()?);
+    let (metadata_len_max, upload_slots) = (from.small()?, from.small()?);
     let progress_interval = from.number()?.checked_sub(1).map(Duration::from_nanos);
     let config = Config {
         listen_port,
@@ -106,6 +109,7 @@ fn new(from: &mut Reader<'_>) -> Option<Call> {
         half_open_max,
         buffer_len_max,
         requests_max,
+        metadata_len_max,
         upload_slots,
         progress_interval,
         record: false,
@@ -118,10 +122,40 @@ fn add_torrent(from: &mut Reader<'_>) -> Option<AddTorrent> {
     let root = PathBuf::from(from.text()?);
     let purpose = pick(from.byte()?, &[Purpose::Download, Purpose::Serve])?;
     let check = pick(from.byte()?, &[Check::Auto, Check::Full, Check::Trust])?;
+    let (tiers, peers, hosts) = whom(from)?;
+    Some(AddTorrent { metainfo, root, purpose, check, tiers, peers, hosts })
+}
+
+fn add_magnet(from: &mut Reader<'_>) -> Option<AddMagnet> {
+    let magnet = from.text()?.parse().ok()?;
+    let root = PathBuf::from(from.text()?);
+    let check = pick(from.byte()?, &[Check::Auto, Check::Full, Check::Trust])?;
+    let metadata_only = from.flag()?;
+    let (tiers, peers, hosts) = whom(from)?;
+    Some(AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only })
+}
+
+/// Trackers by tier, addresses of peers, and peers by name.
+type Whom = (Vec<Vec<String>>, Vec<SocketAddr>, Vec<(String, u16)>);
+
+fn whom(from: &mut Reader<'_>) -> Option<Whom> {
     let tiers = from.list(|from| from.list(Reader::text))?;
     let peers = from.list(Reader::addr)?;
-    let hosts = from.list(|from| Some((from.text()?, from.small()?)))?;
-    Some(AddTorrent { metainfo, root, purpose, check, tiers, peers, hosts })
+    Some((tiers, peers, from.list(|from| Some((from.text()?, from.small()?)))?))
+}
+
+fn built_metadata(from: &mut Reader<'_>) -> Option<Box<BuiltMetadata>> {
+    let metainfo = Metainfo::parse(from.bytes()?.to_vec()).ok()?;
+    Some(Box::new(BuiltMetadata { metainfo, digests: digests(from)? }))
+}
+
+fn metadata_error(from: &mut Reader<'_>) -> Option<MetadataError> {
+    Some(match from.byte()? {
+        0 => MetadataError::NotSaved,
+        1 => MetadataError::Mismatch(digests(from)?),
+        2 => MetadataError::Unusable(from.text()?),
+        _ => return None,
+    })
 }
 
 fn received(from: &mut Reader<'_>) -> Option<Vec<u8>> {
@@ -188,6 +222,7 @@ fn job_done(
             JobDone::Announced { torrent, tier, family, result: outcome(from, body, fetch_error)? }
         }
         6 => resolved(from, ResolveFor::Peer(torrent))?,
+        9 => JobDone::Metadata { torrent, result: outcome(from, built_metadata, metadata_error)? },
         _ => return None,
     }))
 }

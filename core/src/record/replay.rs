@@ -137,6 +137,7 @@ impl Replay {
         match record.call {
             Call::New { .. } | Call::Outputs { .. } => {}
             Call::AddTorrent(add) => drop(self.machine.add_torrent(now, *add)),
+            Call::AddMagnet(add) => drop(self.machine.add_magnet(now, *add)),
             Call::RemoveTorrent(torrent) => self.machine.remove_torrent(now, torrent),
             Call::AddPeer(torrent, addr) => self.machine.add_peer(now, torrent, addr),
             Call::ShutDown => self.machine.shut_down(now),

@@ -15,11 +15,13 @@ use crate::config::Config;
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
-use crate::job::{DiskError, FetchError, Job, JobDone, Opened, ResolveFor, StoreError};
+use crate::job::{
+    BuiltMetadata, DiskError, FetchError, Job, JobDone, MetadataError, Opened, ResolveFor, StoreError,
+};
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::Peer;
-use crate::session::AddTorrent;
+use crate::session::{AddMagnet, AddTorrent};
 use crate::time::Instant;
 
 /// Bytes gathered before they are handed out to be written.
@@ -63,6 +65,7 @@ impl Recorder {
         for number in [config.peers_max, config.half_open_max, config.buffer_len_max, config.requests_max] {
             out.len(number);
         }
+        out.len(config.metadata_len_max);
         out.len(config.upload_slots);
         let interval = config.progress_interval.map_or(0, |interval| interval.as_nanos().saturating_add(1));
         out.number(u64::try_from(interval).unwrap_or(u64::MAX));
@@ -75,12 +78,16 @@ impl Recorder {
         out.bytes(add.root.to_string_lossy().as_bytes());
         out.byte(add.purpose as u8);
         out.byte(add.check as u8);
-        out.list(&add.tiers, |out, tier| out.list(tier, |out, url| out.bytes(url.as_bytes())));
-        out.list(&add.peers, |out, addr| out.addr(*addr));
-        out.list(&add.hosts, |out, (host, port)| {
-            out.bytes(host.as_bytes());
-            out.number((*port).into());
-        });
+        whom(out, &add.tiers, &add.peers, &add.hosts);
+    }
+
+    pub(crate) fn add_magnet(&mut self, now: Instant, add: &AddMagnet) {
+        let out = self.begin(now, Tag::AddMagnet);
+        out.bytes(add.magnet.to_string().as_bytes());
+        out.bytes(add.root.to_string_lossy().as_bytes());
+        out.byte(add.check as u8);
+        out.byte(add.metadata_only.into());
+        whom(out, &add.tiers, &add.peers, &add.hosts);
     }
 
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
@@ -280,8 +287,40 @@ fn job_done(out: &mut Writer, done: &JobDone) {
             out.number((*number).into());
             outcome(out, result, |out, body| out.bytes(body), fetch_error);
         }
+        JobDone::Metadata { torrent, result } => {
+            head(out, 9, *torrent);
+            outcome(out, result, |out, built| built_metadata(out, built), metadata_error);
+        }
         // Of the recording itself; it never reaches the machine that is recorded.
         JobDone::Recorded { .. } => {}
+    }
+}
+
+fn whom(out: &mut Writer, tiers: &[Vec<String>], peers: &[SocketAddr], hosts: &[(String, u16)]) {
+    out.list(tiers, |out, tier| out.list(tier, |out, url| out.bytes(url.as_bytes())));
+    out.list(peers, |out, addr| out.addr(*addr));
+    out.list(hosts, |out, (host, port)| {
+        out.bytes(host.as_bytes());
+        out.number((*port).into());
+    });
+}
+
+fn built_metadata(out: &mut Writer, built: &BuiltMetadata) {
+    out.bytes(built.metainfo.raw());
+    out.list(&built.digests, |out, digest| out.bytes(digest));
+}
+
+fn metadata_error(out: &mut Writer, error: &MetadataError) {
+    match error {
+        MetadataError::NotSaved => out.byte(0),
+        MetadataError::Mismatch(digests) => {
+            out.byte(1);
+            out.list(digests, |out, digest| out.bytes(digest));
+        }
+        MetadataError::Unusable(why) => {
+            out.byte(2);
+            out.bytes(why.as_bytes());
+        }
     }
 }
 

@@ -134,6 +134,7 @@ impl Torrent {
             download.complete_files().for_each(|file| cx.event(Event::FileDone { torrent, file }));
             self.phase = Phase::Leeching(Box::new(download));
         }
+        self.adopt_peers(cx, peers);
         self.announce_due(cx);
         cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
     }

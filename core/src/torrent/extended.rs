@@ -16,13 +16,18 @@ const CLIENT: &str = concat!("peerless/", env!("CARGO_PKG_VERSION"));
 impl Torrent {
     /// Says which extensions we take, and what else there is to know about us.
     pub(super) fn send_hello(&self, cx: &mut Cx, peer: &mut Peer) {
+        let metainfo = &self.storage.metainfo;
+        // Private torrents' metadata is for those who have it from their tracker.
+        let offers = |kind: &Kind| *kind != Kind::Metadata || !metainfo.is_private();
         let hello = Hello {
-            ids: Kind::ALL.map(|kind| Some(kind.id())),
+            ids: Kind::ALL.map(|kind| Some(kind).filter(offers).map(Kind::id)),
             client: Some(CLIENT.to_owned()),
             listen_port: cx.config.listen_port,
             request_max: Some(REQUESTS_TOLD.into()),
             your_ip: Some(peer.addr.ip()),
-            metadata_len: None,
+            metadata_len: u32::try_from(metainfo.info().len())
+                .ok()
+                .filter(|len| *len > 0 && !metainfo.is_private()),
             upload_only: self.is_upload_only().then_some(true),
         };
         peer.send(cx, Message::Extended { id: 0, payload: &hello.encode() });
@@ -85,11 +90,13 @@ impl Torrent {
     }
 
     /// Does what extensions have found to be done.
-    fn act(&mut self, cx: &mut Cx, peer: &mut Peer, told: Vec<Told>) -> Result<(), CloseReason> {
+    fn act(&mut self, cx: &mut Cx, peer: &mut Peer, told: Vec<Told<'_>>) -> Result<(), CloseReason> {
         for told in told {
             match told {
                 Told::UploadOnly => self.after_pieces_told(cx, peer)?,
                 Told::Lost { index } => self.on_dont_have(cx, peer, index)?,
+                Told::MetadataLen => self.on_metadata_len(cx, peer),
+                Told::Metadata(message) => self.on_metadata_message(cx, peer, message)?,
             }
         }
         peer.set_extension_timer(cx);

@@ -21,6 +21,9 @@ impl Torrent {
         key: PeerKey,
         message: Message<'_>,
     ) -> Result<(), CloseReason> {
+        if !self.has_metadata() {
+            return self.on_early_message(cx, peers, key, message);
+        }
         let Some(peer) = peers.get_mut(key) else { return Ok(()) };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
@@ -87,7 +90,9 @@ impl Torrent {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let is_new = match &mut self.phase {
             Phase::Leeching(download) => download.picker.add_have(&mut open.pieces, piece),
-            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => open.pieces.insert(piece),
+            Phase::Metadata(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {
+                open.pieces.insert(piece)
+            }
         };
         if !is_new {
             return Ok(());
@@ -130,7 +135,7 @@ impl Torrent {
                     open.wanted_count += u32::from(is_new && !self.have.has(piece));
                 }
             }
-            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {
+            Phase::Metadata(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {
                 pieces.iter(geometry).for_each(|piece| {
                     open.pieces.insert(piece);
                 });
@@ -139,8 +144,9 @@ impl Torrent {
         self.after_pieces_told(cx, peer)
     }
 
+    /// Whether there is something to be got.
     pub(crate) const fn is_leeching(&self) -> bool {
-        matches!(self.phase, Phase::Leeching(_))
+        matches!(self.phase, Phase::Leeching(_) | Phase::Metadata(_))
     }
 
     /// Tells our interest; leaves a peer with which nothing can be exchanged.
@@ -184,7 +190,7 @@ impl Torrent {
         self.may_ask = true;
         self.wasted_len += match &mut self.phase {
             Phase::Leeching(download) => download.on_block(cx, peers, key, block, data),
-            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
+            Phase::Metadata(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
         };
         Ok(())
     }
@@ -278,7 +284,7 @@ impl Torrent {
     }
 
     /// Leaves a peer that sent bad data, for long. It may have come back under another key.
-    fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
+    pub(super) fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
         for key in &self.peers {

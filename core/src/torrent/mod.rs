@@ -11,17 +11,19 @@ mod choker;
 mod download;
 mod extended;
 mod fast;
+mod figures;
 mod messages;
+mod metadata;
 mod rounds;
 mod saving;
 mod upload;
 mod verdict;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use announcer::Stats;
 pub(crate) use candidates::{Ended, Source};
 
 use crate::bitfield::Bitfield;
@@ -29,18 +31,19 @@ use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::job::{DiskError, Job, Purpose, ResolveFor};
 use crate::key::{PeerKey, TorrentKey};
-use crate::output::{CloseReason, Event, Progress, State, TorrentError};
+use crate::metainfo::Metainfo;
+use crate::output::{CloseReason, Event, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
-use crate::session::AddTorrent;
+use crate::session::{AddMagnet, AddTorrent};
 use crate::storage::Storage;
-use crate::time::Instant;
 use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
 use choker::Choker;
 use download::Download;
+use metadata::{Fetching, Served};
 use saving::Saving;
 
 /// How long a leech without peers waits for the next address to be ready rather than ask trackers:
@@ -74,6 +77,8 @@ pub(crate) struct Torrent {
     up: Rate,
     /// Payload received that served nothing.
     wasted_len: u64,
+    /// Metadata given to others of late.
+    metadata_served: Served,
     /// Whether the torrent is to be forgotten as soon as its trackers and its disk have been told.
     closing: bool,
 }
@@ -81,6 +86,8 @@ pub(crate) struct Torrent {
 /// What a torrent is doing, with what only that needs.
 #[derive(Debug)]
 enum Phase {
+    /// What it is is not known yet.
+    Metadata(Box<Fetching>),
     /// What is on disk is looked at.
     Checking(Checking),
     /// Pieces are wanted.
@@ -94,32 +101,46 @@ enum Phase {
 impl Torrent {
     pub(crate) fn new(cx: &mut Cx, key: TorrentKey, add: AddTorrent) -> Self {
         let storage = Arc::new(Storage { metainfo: add.metainfo, root: add.root });
-        let piece_count = storage.metainfo.geometry().piece_count();
-        let mut candidates = Candidates::default();
-        for addr in add.peers {
-            candidates.add(cx.now, &mut cx.rng, addr, Source::User);
-        }
-        for (host, port) in add.hosts {
-            cx.job(Job::Resolve { whom: ResolveFor::Peer(key), host, port });
-        }
-        cx.job(Job::Open {
-            torrent: key,
-            storage: Arc::clone(&storage),
-            check: add.check,
-            purpose: add.purpose,
-        });
+        let phase = Phase::Checking(Checking::default());
+        let mut torrent = Self::with_phase(cx, key, Arc::clone(&storage), phase, add.tiers);
+        torrent.purpose = add.purpose;
+        torrent.add_first_peers(cx, add.peers, add.hosts);
+        cx.job(Job::Open { torrent: key, storage, check: add.check, purpose: add.purpose });
+        torrent
+    }
+
+    /// A torrent of which the magnet link is all that is known.
+    pub(crate) fn of_magnet(cx: &mut Cx, key: TorrentKey, add: AddMagnet) -> Self {
+        let metainfo = Metainfo::unknown(&add.magnet);
+        let storage = Arc::new(Storage { metainfo, root: add.root.clone() });
+        let fetching = Fetching::new(Arc::new(add.magnet), add.root, add.check, add.metadata_only);
+        let work = fetching.find();
+        let phase = Phase::Metadata(Box::new(fetching));
+        let mut torrent = Self::with_phase(cx, key, storage, phase, add.tiers);
+        torrent.add_first_peers(cx, add.peers, add.hosts);
+        cx.job(Job::Metadata { torrent: key, work });
+        torrent
+    }
+
+    fn with_phase(
+        cx: &mut Cx,
+        key: TorrentKey,
+        storage: Arc<Storage>,
+        phase: Phase,
+        tiers: Vec<Vec<String>>,
+    ) -> Self {
         if let Some(interval) = cx.config.progress_interval {
             cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
         }
         Self {
             key,
+            have: Bitfield::empty(storage.metainfo.geometry().piece_count()),
             storage,
-            purpose: add.purpose,
-            phase: Phase::Checking(Checking::default()),
-            have: Bitfield::empty(piece_count),
+            purpose: Purpose::Download,
+            phase,
             peers: BTreeSet::new(),
-            announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
-            candidates,
+            announcer: Announcer::new(cx.now, &mut cx.rng, tiers),
+            candidates: Candidates::default(),
             choker: Choker::default(),
             saving: Saving::default(),
             unchoked_count: 0,
@@ -128,7 +149,17 @@ impl Torrent {
             down: Rate::new(cx.now),
             up: Rate::new(cx.now),
             wasted_len: 0,
+            metadata_served: Served::default(),
             closing: false,
+        }
+    }
+
+    fn add_first_peers(&mut self, cx: &mut Cx, peers: Vec<SocketAddr>, hosts: Vec<(String, u16)>) {
+        for addr in peers {
+            self.candidates.add(cx.now, &mut cx.rng, addr, Source::User);
+        }
+        for (host, port) in hosts {
+            cx.job(Job::Resolve { whom: ResolveFor::Peer(self.key), host, port });
         }
     }
 
@@ -137,8 +168,23 @@ impl Torrent {
     }
 
     /// Whether peers are of use: it is at work and not about to end.
-    pub(crate) const fn takes_peers(&self) -> bool {
-        !self.closing && matches!(self.phase, Phase::Leeching(_) | Phase::Seeding)
+    pub(crate) fn takes_peers(&self) -> bool {
+        !self.closing
+            && match &self.phase {
+                Phase::Metadata(fetching) => fetching.takes_peers(),
+                Phase::Leeching(_) | Phase::Seeding => true,
+                Phase::Checking(_) | Phase::Stopped => false,
+            }
+    }
+
+    /// Whether what it is is known.
+    pub(crate) const fn has_metadata(&self) -> bool {
+        !matches!(self.phase, Phase::Metadata(_))
+    }
+
+    /// How many pieces there are, if that is known.
+    pub(crate) fn piece_count(&self) -> Option<u32> {
+        self.has_metadata().then(|| self.have.piece_count())
     }
 
     /// The connection to this peer, if there is one.
@@ -155,7 +201,7 @@ impl Torrent {
         self.peers.insert(peer.key);
         // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
         let fast = handshake.has_fast();
-        if fast && self.have.is_full() {
+        if fast && self.have.is_full() && !self.have.is_empty() {
             peer.send(cx, Message::HaveAll);
         } else if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
@@ -171,8 +217,13 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.on_peer_gone(cx, peer);
+        match &mut self.phase {
+            Phase::Metadata(fetching) => {
+                fetching.on_gone(peer.key);
+                self.pump_metadata(cx, peers);
+            }
+            Phase::Leeching(download) => download.on_peer_gone(cx, peer),
+            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {}
         }
         if peer.open().is_some_and(|open| !open.flow.am_choking) {
             self.unchoked_count -= 1;
@@ -229,6 +280,7 @@ impl Torrent {
             download.refill |= !was_endgame && download.picker.in_endgame();
         }
         self.refill(cx, peers);
+        self.pump_metadata(cx, peers);
         if self.slots_changed {
             self.fill_slots(cx, peers);
         }
@@ -263,8 +315,15 @@ impl Torrent {
 
     /// The disk failed the torrent: it stops, and the others go on.
     fn fail(&mut self, cx: &mut Cx, error: DiskError) {
+        self.stop(cx, TorrentError::Disk(error));
+    }
+
+    fn stop(&mut self, cx: &mut Cx, error: TorrentError) {
         if matches!(self.phase, Phase::Stopped) {
             return;
+        }
+        if !self.has_metadata() {
+            self.saving.on_not_opened();
         }
         self.leave_phase(cx);
         self.phase = Phase::Stopped;
@@ -273,7 +332,7 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
-        cx.event(Event::Stopped { torrent: self.key, error: TorrentError::Disk(error) });
+        cx.event(Event::Stopped { torrent: self.key, error });
         self.save(cx);
     }
 
@@ -290,6 +349,9 @@ impl Torrent {
         }
         self.announcer.stop(cx.now);
         self.set_announce_timer(cx);
+        if !self.has_metadata() {
+            self.saving.on_not_opened();
+        }
         self.save(cx);
     }
 
@@ -330,63 +392,6 @@ impl Torrent {
         match self.announcer.next_at() {
             Some(at) => cx.timers.set(key, at),
             None => cx.timers.clear(key),
-        }
-    }
-
-    /// What announces tell.
-    pub(crate) fn stats(&self) -> Stats {
-        Stats {
-            torrent: self.key,
-            info_hash: self.info_hash(),
-            uploaded: self.up.total(),
-            downloaded: self.down.total(),
-            left: self.wanted_len() - self.done_len(),
-            wants_peers: self.takes_peers(),
-        }
-    }
-
-    fn wanted_len(&self) -> u64 {
-        self.storage.metainfo.geometry().total_len()
-    }
-
-    /// Verified bytes.
-    fn done_len(&self) -> u64 {
-        let geometry = self.storage.metainfo.geometry();
-        let mut len = u64::from(self.have.count()) * u64::from(geometry.piece_len());
-        if let Some(last) = geometry.pieces().next_back().filter(|last| self.have.has(*last)) {
-            len -= u64::from(geometry.piece_len() - geometry.len_of(last));
-        }
-        len
-    }
-
-    /// The figures at this moment.
-    pub(crate) fn progress(&self, now: Instant, peers: &Peers) -> Progress {
-        let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
-        let (mut seed_count, mut unchoked_count) = (0, 0);
-        for open in open {
-            seed_count += usize::from(open.pieces.is_full());
-            unchoked_count += usize::from(!open.flow.peer_choking);
-        }
-        Progress {
-            state: match &self.phase {
-                Phase::Checking(_) => State::Checking,
-                Phase::Leeching(_) => State::Leeching,
-                Phase::Seeding => State::Seeding,
-                Phase::Stopped => State::Stopped,
-            },
-            done_len: self.done_len(),
-            wanted_len: self.wanted_len(),
-            have_count: self.have.count(),
-            piece_count: self.have.piece_count(),
-            downloaded_len: self.down.total(),
-            uploaded_len: self.up.total(),
-            wasted_len: self.wasted_len,
-            down_rate: self.down.per_second_at(now),
-            up_rate: self.up.per_second_at(now),
-            peer_count: self.peers.len(),
-            seed_count,
-            unchoked_count,
-            candidate_count: self.candidates.len(),
         }
     }
 }

@@ -19,7 +19,7 @@ impl Torrent {
 
     /// Gives the slots anew, by what every peer has done since the last round.
     pub(crate) fn on_choke_timer(&mut self, cx: &mut Cx, peers: &mut Peers) {
-        if self.peers.is_empty() || !self.takes_peers() {
+        if self.peers.is_empty() || !self.takes_peers() || !self.has_metadata() {
             return;
         }
         if let Phase::Leeching(download) = &mut self.phase {

@@ -32,22 +32,28 @@ impl Giver {
     }
 }
 
-/// The blocks of bad copies, by piece.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    suspects: BTreeMap<PieceIndex, BTreeMap<(Giver, usize), BlockDigest>>,
+/// The blocks of bad copies, by piece, or by whatever else has one right content.
+#[derive(Debug)]
+pub(crate) struct Verdicts<K = PieceIndex> {
+    suspects: BTreeMap<K, BTreeMap<(Giver, usize), BlockDigest>>,
 }
 
-impl Verdicts {
+impl<K> Default for Verdicts<K> {
+    fn default() -> Self {
+        Self { suspects: BTreeMap::new() }
+    }
+}
+
+impl<K: Copy + Ord> Verdicts<K> {
     /// Whether a bad copy of this piece is remembered: a good one must then come with its digests.
-    pub(crate) fn is_suspect(&self, piece: PieceIndex) -> bool {
+    pub(crate) fn is_suspect(&self, piece: K) -> bool {
         self.suspects.contains_key(&piece)
     }
 
     /// A copy was bad. `givers`, as far as they are known, and `digests` go by block. Returns who is certainly guilty.
     pub(crate) fn on_bad(
         &mut self,
-        piece: PieceIndex,
+        piece: K,
         givers: &[Option<Giver>],
         digests: &[BlockDigest],
     ) -> Option<Giver> {
@@ -68,7 +74,7 @@ impl Verdicts {
     }
 
     /// A copy was good. Returns everyone whose block in a bad copy was another.
-    pub(crate) fn on_good(&mut self, piece: PieceIndex, digests: &[BlockDigest]) -> Vec<Giver> {
+    pub(crate) fn on_good(&mut self, piece: K, digests: &[BlockDigest]) -> Vec<Giver> {
         let Some(blocks) = self.suspects.remove(&piece) else { return Vec::new() };
         let differs =
             |number: usize, digest: &BlockDigest| digests.get(number).is_some_and(|good| good != digest);

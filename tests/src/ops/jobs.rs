@@ -1,6 +1,6 @@
 //! What comes of jobs, good and bad.
 
-use peerless_core::{DiskError, DiskErrorKind, FetchError, Input, Job, JobDone, StoreError};
+use peerless_core::{DiskError, DiskErrorKind, FetchError, Input, Job, JobDone, MetadataError, StoreError};
 
 use super::{Source, World, addr};
 
@@ -29,6 +29,7 @@ impl World {
             | Job::Store { .. }
             | Job::Read { .. }
             | Job::Save { .. }
+            | Job::Metadata { .. }
             | Job::Record { .. }) => self.host.disk.run(job),
         };
         self.host.session.handle_input(self.now, Input::Done(done));
@@ -64,6 +65,9 @@ impl World {
             Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Timeout) },
             Job::Resolve { whom, host, port } => {
                 JobDone::Resolved { whom, host, port, result: Err("none".into()) }
+            }
+            Job::Metadata { torrent, .. } => {
+                JobDone::Metadata { torrent, result: Err(MetadataError::NotSaved) }
             }
             Job::Record { .. } => JobDone::Recorded { result: Err(error()) },
         };

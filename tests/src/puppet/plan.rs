@@ -31,6 +31,29 @@ pub enum Serve {
     Trickle,
 }
 
+/// What a scripted peer does about metadata (BEP 9). All but the first speak the extension protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// It knows no extensions.
+    None,
+    /// It gives the right metadata.
+    Right,
+    /// It says the right length and gives wrong bytes.
+    Wrong,
+    /// It says a length that nobody takes.
+    TooLong,
+    /// It says to have it and never answers.
+    Mute,
+    /// It says to have it and rejects each request.
+    Rejects,
+    /// Its extended handshake is thousands of lists in one another.
+    Deep,
+    /// Its extended handshake names thousands of extensions.
+    Wide,
+    /// It sends pieces that nobody asked for, without end.
+    Unasked,
+}
+
 /// What a scripted peer sends without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flood {
@@ -73,6 +96,8 @@ pub struct Plan {
     pub unchokes: bool,
     /// What it answers to requests.
     pub serve: Serve,
+    /// What it does about metadata.
+    pub metadata: Meta,
     /// Whether it takes what it can get.
     pub asks: bool,
     /// What it sends without end.
@@ -94,6 +119,7 @@ impl Plan {
             has: true,
             unchokes: true,
             serve: Serve::Right,
+            metadata: Meta::None,
             asks: false,
             flood: None,
         }

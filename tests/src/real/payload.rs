@@ -94,6 +94,19 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// The same data with the torrent's magnet link, which names its tracker, in the torrent's place.
+    #[must_use]
+    pub fn by_magnet(&self) -> Self {
+        let tracker = TRACKER_URL.replace(':', "%3A").replace('/', "%2F");
+        let link = format!("magnet:?xt=urn:btih:{}&tr={tracker}", self.info_hash);
+        Self { torrent: link.into(), info_hash: self.info_hash.clone(), data: self.data.clone(), ..*self }
+    }
+
+    /// The magnet link that stands in the torrent's place.
+    pub(super) fn magnet(&self) -> Option<&str> {
+        self.torrent.to_str().filter(|text| text.starts_with("magnet:"))
+    }
+
     /// The same data with a torrent in `dir` that names another tracker.
     ///
     /// # Panics

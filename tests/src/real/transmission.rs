@@ -23,6 +23,11 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
     let watch = home.join("watch");
     fs::create_dir_all(&watch).expect("a folder for transmission");
     for payload in payloads {
+        if let Some(link) = payload.magnet() {
+            fs::write(watch.join(format!("{}.magnet", payload.info_hash)), link)
+                .expect("the link is written");
+            continue;
+        }
         let name = payload.torrent.file_name().expect("a torrent has a name");
         fs::copy(&payload.torrent, watch.join(name)).expect("a copy of the torrent");
     }

@@ -22,6 +22,7 @@ impl Swarm {
             | Job::Store { .. }
             | Job::Read { .. }
             | Job::Save { .. }
+            | Job::Metadata { .. }
             | Job::Record { .. } => pick(&mut self.rng, &self.net.job_delay),
         };
         let host = self.host_mut(node);
@@ -56,6 +57,7 @@ impl Swarm {
             | Job::Store { .. }
             | Job::Read { .. }
             | Job::Save { .. }
+            | Job::Metadata { .. }
             | Job::Record { .. }) => self.host_mut(node).disk.run(job),
         };
         self.host_mut(node).session.handle_input(now, Input::Done(done));

@@ -1,0 +1,460 @@
+//! Getting metadata from several peers at once (BEP 9): what to ask of whom, and whom to believe.
+//!
+//! Everybody who says the same length takes part in one copy. When such a copy fails its hash nobody
+//! knows whose fault it was, so from then on whole copies are got from single peers, a few at a time:
+//! one that fails has one author, and a good one tells who lied in the first.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::extension::METADATA_PIECE_LEN;
+use crate::job::BlockDigest;
+use crate::key::PeerKey;
+use crate::time::Instant;
+use crate::torrent::verdict::{Giver, Verdicts};
+
+/// Pieces asked of one peer at once: 64 KiB on their way keep a peer busy, and many clients answer
+/// no more at a time.
+const ASKED_MAX: usize = 4;
+
+/// How long a peer may take for one piece before it is let be.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After so long another peer is asked for the same piece, if there is nothing else to ask it for.
+const LATE_TIME: Duration = Duration::from_secs(3);
+
+/// How long a peer that rejects or does not answer is let be.
+const REST_TIME: Duration = Duration::from_secs(10);
+
+/// Copies got from single peers at once: each may come to take the metadata's length of memory.
+const ALONE_MAX: usize = 3;
+
+/// How long such a copy may take while other peers wait for a try.
+const ALONE_TIME: Duration = Duration::from_secs(60);
+
+/// The search for a torrent's metadata.
+#[derive(Debug, Default)]
+pub(super) struct Fetch {
+    sources: BTreeMap<PeerKey, Source>,
+    source_count: u64,
+    /// One of everybody or, once there was a lie, some of one peer each.
+    copies: Vec<Copy>,
+    mistrust: bool,
+    /// The copy that is being hashed: its length, and who gave each piece.
+    verifying: Option<(u32, Vec<Giver>)>,
+    verdicts: Verdicts<u32>,
+}
+
+/// A peer that says to have the metadata.
+#[derive(Debug)]
+struct Source {
+    giver: Giver,
+    len: u32,
+    /// Which peer it was to say so, in their order.
+    number: u64,
+    asked: Vec<(u32, Instant)>,
+    rest_until: Option<Instant>,
+    /// Whether a copy of it alone was begun in this round.
+    tried: bool,
+}
+
+/// A copy that is being put together.
+#[derive(Debug)]
+struct Copy {
+    len: u32,
+    alone: Option<PeerKey>,
+    began_at: Instant,
+    pieces: Vec<Piece>,
+    missing_count: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Missing,
+    Asked(Instant),
+    Held(Giver, Vec<u8>),
+}
+
+/// What became of a piece that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// It was not asked of this peer.
+    Unasked,
+    /// It can't be that piece.
+    Malformed,
+    /// It was taken, or is of no use any more.
+    Taken,
+}
+
+impl Source {
+    fn rests(&self, now: Instant) -> bool {
+        self.rest_until.is_some_and(|until| until > now)
+    }
+}
+
+impl Copy {
+    fn new(now: Instant, len: u32, alone: Option<PeerKey>) -> Self {
+        let missing_count = len.div_ceil(METADATA_PIECE_LEN) as usize;
+        Self { len, alone, began_at: now, pieces: vec![Piece::Missing; missing_count], missing_count }
+    }
+
+    fn is_of(&self, key: PeerKey, source: &Source) -> bool {
+        source.len == self.len && self.alone.is_none_or(|alone| alone == key)
+    }
+
+    /// The next piece to ask a peer for that has been asked for those.
+    fn next(&self, now: Instant, asked: &[(u32, Instant)]) -> Option<u32> {
+        let find = |is: &dyn Fn(u32, &Piece) -> bool| {
+            (0..).zip(&self.pieces).find(|(number, piece)| is(*number, piece)).map(|(number, _)| number)
+        };
+        let is_new = |number: u32| asked.iter().all(|(known, _)| *known != number);
+        let is_late = |piece: &Piece| matches!(piece, Piece::Asked(at) if now.since(*at) >= LATE_TIME);
+        let missing = find(&|number, piece| matches!(piece, Piece::Missing) && is_new(number));
+        missing.or_else(|| find(&|number, piece| is_late(piece) && is_new(number)))
+    }
+
+    fn len_of(&self, number: u32) -> u32 {
+        let start = number.saturating_mul(METADATA_PIECE_LEN);
+        self.len.saturating_sub(start).min(METADATA_PIECE_LEN)
+    }
+
+    /// Lets a piece be asked of others.
+    fn free(&mut self, number: u32) {
+        if let Some(piece @ Piece::Asked(_)) = self.pieces.get_mut(number as usize) {
+            *piece = Piece::Missing;
+        }
+    }
+}
+
+impl Fetch {
+    /// A peer says to have metadata of this length.
+    pub(super) fn on_len(&mut self, giver: Giver, len: u32) {
+        if self.sources.get(&giver.peer).is_some_and(|source| source.len == len) {
+            return;
+        }
+        self.on_gone(giver.peer);
+        self.source_count += 1;
+        let number = self.source_count;
+        let source = Source { giver, len, number, asked: Vec::new(), rest_until: None, tried: false };
+        self.sources.insert(giver.peer, source);
+    }
+
+    /// A peer is gone; what it gave stays.
+    pub(super) fn on_gone(&mut self, key: PeerKey) {
+        let Some(source) = self.sources.remove(&key) else { return };
+        for copy in self.copies.iter_mut().filter(|copy| copy.is_of(key, &source)) {
+            source.asked.iter().for_each(|(number, _)| copy.free(*number));
+        }
+        self.copies.retain(|copy| copy.alone != Some(key));
+    }
+
+    /// A peer will not give a piece.
+    pub(super) fn on_reject(&mut self, now: Instant, key: PeerKey, number: u32) {
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        let before = source.asked.len();
+        source.asked.retain(|(asked, _)| *asked != number);
+        if source.asked.len() == before {
+            return;
+        }
+        source.rest_until = Some(now + REST_TIME);
+        for copy in self.copies.iter_mut().filter(|copy| copy.is_of(key, source)) {
+            copy.free(number);
+        }
+    }
+
+    /// A piece has come.
+    pub(super) fn on_data(
+        &mut self,
+        key: PeerKey,
+        number: u32,
+        total_len: Option<u32>,
+        bytes: &[u8],
+    ) -> Came {
+        let Some(source) = self.sources.get_mut(&key) else { return Came::Unasked };
+        let Some(at) = source.asked.iter().position(|(asked, _)| *asked == number) else {
+            return Came::Unasked;
+        };
+        source.asked.remove(at);
+        let Some(copy) = self.copies.iter_mut().find(|copy| copy.is_of(key, source)) else {
+            return Came::Taken;
+        };
+        let len = u32::try_from(bytes.len()).ok();
+        if len != Some(copy.len_of(number)) || total_len.is_some_and(|len| len != copy.len) {
+            copy.free(number);
+            return Came::Malformed;
+        }
+        match copy.pieces.get_mut(number as usize) {
+            None | Some(Piece::Held(..)) => {}
+            Some(piece) => {
+                *piece = Piece::Held(source.giver, bytes.to_vec());
+                copy.missing_count -= 1;
+            }
+        }
+        Came::Taken
+    }
+
+    /// Lets be who does not answer.
+    pub(super) fn on_tick(&mut self, now: Instant) {
+        for (key, source) in &mut self.sources {
+            if source.asked.iter().all(|(_, at)| now.since(*at) < ANSWER_TIMEOUT) {
+                continue;
+            }
+            source.rest_until = Some(now + REST_TIME);
+            let asked = std::mem::take(&mut source.asked);
+            for copy in self.copies.iter_mut().filter(|copy| copy.is_of(*key, source)) {
+                asked.iter().for_each(|(number, _)| copy.free(*number));
+            }
+        }
+    }
+
+    /// What to ask for now, and of whom.
+    pub(super) fn pick(&mut self, now: Instant) -> Vec<(PeerKey, u32)> {
+        let mut picked = Vec::new();
+        if self.verifying.is_some() {
+            return picked;
+        }
+        if self.mistrust {
+            self.begin_alone(now);
+        } else {
+            self.begin_shared(now);
+        }
+        for (key, source) in &mut self.sources {
+            let copy = self.copies.iter_mut().find(|copy| copy.is_of(*key, source));
+            let Some(copy) = copy.filter(|_| !source.rests(now)) else { continue };
+            while source.asked.len() < ASKED_MAX
+                && let Some(number) = copy.next(now, &source.asked)
+            {
+                if let Some(piece) = copy.pieces.get_mut(number as usize) {
+                    *piece = Piece::Asked(now);
+                }
+                source.asked.push((number, now));
+                picked.push((*key, number));
+            }
+        }
+        picked
+    }
+
+    /// The pieces of a copy that is whole. No other is given until it has been judged.
+    pub(super) fn take_copy(&mut self) -> Option<Vec<Vec<u8>>> {
+        let at = self.copies.iter().position(|copy| copy.missing_count == 0)?;
+        let copy = self.copies.swap_remove(at);
+        let held = copy.pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Held(giver, bytes) => Some((giver, bytes)),
+            Piece::Missing | Piece::Asked(_) => None,
+        });
+        let (givers, pieces) = held.unzip();
+        self.verifying = Some((copy.len, givers));
+        Some(pieces)
+    }
+
+    /// Whether the digests of a good copy's pieces will tell who lied.
+    pub(super) const fn wants_digests(&self) -> bool {
+        self.mistrust
+    }
+
+    /// The copy was bad. Returns who is certainly to blame.
+    pub(super) fn on_bad(&mut self, digests: &[BlockDigest]) -> Option<Giver> {
+        let (len, givers) = self.verifying.take()?;
+        let givers: Vec<_> = givers.into_iter().map(Some).collect();
+        let guilty = self.verdicts.on_bad(len, &givers, digests);
+        self.mistrust |= guilty.is_none();
+        guilty
+    }
+
+    /// The copy was good. Returns who lied in others of the same length.
+    pub(super) fn on_good(&mut self, digests: &[BlockDigest]) -> Vec<Giver> {
+        let verifying = self.verifying.take();
+        verifying.map_or_else(Vec::new, |(len, _)| self.verdicts.on_good(len, digests))
+    }
+
+    /// Bytes held of the copy that is furthest, and its length.
+    pub(super) fn progress(&self) -> (u32, u32) {
+        if let Some((len, _)) = &self.verifying {
+            return (*len, *len);
+        }
+        let held = |copy: &Copy| {
+            let numbers = (0..).zip(&copy.pieces).filter(|(_, piece)| matches!(piece, Piece::Held(..)));
+            numbers.map(|(number, _)| copy.len_of(number)).sum::<u32>()
+        };
+        self.copies.iter().map(|copy| (held(copy), copy.len)).max().unwrap_or_default()
+    }
+
+    /// Whether anybody says to have it.
+    pub(super) fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// The copy of those who say the same length: the length of most, at first of who was first.
+    fn begin_shared(&mut self, now: Instant) {
+        let mut votes: BTreeMap<u32, (usize, Reverse<u64>)> = BTreeMap::new();
+        for source in self.sources.values().filter(|source| !source.rests(now)) {
+            let (count, first) = votes.entry(source.len).or_insert((0, Reverse(source.number)));
+            *count += 1;
+            *first = (*first).max(Reverse(source.number));
+        }
+        let count = |len| votes.get(&len).map_or(0, |(count, _)| *count);
+        let Some((len, (most, _))) = votes.iter().max_by_key(|(_, vote)| **vote) else { return };
+        if self.copies.first().is_none_or(|copy| copy.len != *len && count(copy.len) < *most) {
+            self.copies = vec![Copy::new(now, *len, None)];
+        }
+    }
+
+    /// Copies of single peers, each peer once before any is tried again.
+    fn begin_alone(&mut self, now: Instant) {
+        let waiting = |source: &Source| !source.tried && !source.rests(now);
+        let others_wait = self.sources.values().any(waiting);
+        let sources = &self.sources;
+        self.copies.retain(|copy| {
+            let source = copy.alone.and_then(|key| sources.get(&key));
+            let slow = others_wait && now.since(copy.began_at) >= ALONE_TIME;
+            source.is_some_and(|source| !source.rests(now)) && !slow
+        });
+        if !others_wait && self.copies.is_empty() {
+            self.sources.values_mut().for_each(|source| source.tried = false);
+        }
+        while self.copies.len() < ALONE_MAX
+            && let Some((key, source)) =
+                self.sources.iter_mut().filter(|(_, source)| waiting(source)).min_by_key(|(_, s)| s.number)
+        {
+            source.tried = true;
+            source.asked.clear();
+            self.copies.push(Copy::new(now, source.len, Some(*key)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::PeerId;
+    use crate::key::Key;
+    use std::net::SocketAddr;
+
+    const LEN: u32 = 3 * METADATA_PIECE_LEN + 100;
+
+    fn at(secs: u64) -> Instant {
+        Instant::from_start(Duration::from_secs(secs))
+    }
+
+    fn key(n: u8) -> PeerKey {
+        PeerKey::new(n.into(), 0)
+    }
+
+    fn giver(n: u8) -> Giver {
+        Giver { peer: key(n), addr: SocketAddr::from(([192, 0, 2, n], 1)), id: PeerId::new([n; 20]) }
+    }
+
+    fn fetch(lens: &[u32]) -> Fetch {
+        let mut fetch = Fetch::default();
+        for (n, len) in (1..).zip(lens) {
+            fetch.on_len(giver(n), *len);
+        }
+        fetch
+    }
+
+    /// Answers everything that was picked, each peer with its own number as the content.
+    fn answer(fetch: &mut Fetch, picked: &[(PeerKey, u32)]) {
+        for (key, number) in picked {
+            let len = LEN.saturating_sub(number * METADATA_PIECE_LEN).min(METADATA_PIECE_LEN);
+            let byte = u8::try_from(key.index()).unwrap();
+            let came = fetch.on_data(*key, *number, Some(LEN), &vec![byte; len as usize]);
+            assert_eq!(came, Came::Taken);
+        }
+    }
+
+    #[test]
+    fn pieces_are_shared_out_and_put_together() {
+        let mut fetch = fetch(&[LEN, LEN]);
+        let picked = fetch.pick(at(0));
+        assert_eq!(picked, [(key(1), 0), (key(1), 1), (key(1), 2), (key(1), 3)]);
+        assert_eq!(fetch.on_data(key(2), 0, None, &[]), Came::Unasked);
+        answer(&mut fetch, &picked);
+        assert_eq!(fetch.progress(), (LEN, LEN));
+        let pieces = fetch.take_copy().unwrap();
+        assert_eq!((pieces.len(), pieces.concat().len()), (4, LEN as usize));
+        assert_eq!((fetch.take_copy(), fetch.pick(at(1))), (None, vec![]));
+        assert_eq!(fetch.on_good(&[]), []);
+    }
+
+    #[test]
+    fn who_rejects_or_does_not_answer_is_let_be_and_others_are_asked() {
+        let mut fetch = fetch(&[LEN, LEN]);
+        assert_eq!(fetch.pick(at(0)).len(), 4);
+        fetch.on_reject(at(0), key(1), 2);
+        assert_eq!(fetch.pick(at(0)), [(key(2), 2)]);
+        // What is late is asked of another, and then the silent one is let be.
+        assert_eq!(fetch.pick(at(4)), [(key(2), 0), (key(2), 1), (key(2), 3)]);
+        answer(&mut fetch, &[(key(2), 2)]);
+        fetch.on_tick(at(10));
+        assert_eq!(fetch.pick(at(10)), []);
+        answer(&mut fetch, &[(key(2), 0), (key(2), 1), (key(2), 3)]);
+        assert!(fetch.take_copy().is_some());
+    }
+
+    #[test]
+    fn the_length_of_most_is_believed() {
+        let mut fetch = fetch(&[7, LEN, LEN]);
+        assert_eq!(fetch.pick(at(0))[0].0, key(2));
+        fetch.on_gone(key(2));
+        fetch.on_gone(key(3));
+        assert_eq!(fetch.pick(at(0)), [(key(1), 0)]);
+    }
+
+    #[test]
+    fn a_lone_author_of_a_bad_copy_is_guilty() {
+        let mut fetch = fetch(&[LEN]);
+        let picked = fetch.pick(at(0));
+        answer(&mut fetch, &picked);
+        fetch.take_copy().unwrap();
+        assert_eq!(fetch.on_bad(&[[0; 20]; 4]), Some(giver(1)));
+    }
+
+    #[test]
+    fn among_several_the_liar_is_found_by_whole_copies_of_single_peers() {
+        let long = 20 * METADATA_PIECE_LEN;
+        let mut fetch = fetch(&[long, long, long]);
+        let full = |fetch: &mut Fetch, now| loop {
+            let picked = fetch.pick(now);
+            if picked.is_empty() {
+                break;
+            }
+            for (key, number) in picked {
+                let bytes = vec![u8::try_from(key.index()).unwrap(); METADATA_PIECE_LEN as usize];
+                assert_eq!(fetch.on_data(key, number, None, &bytes), Came::Taken);
+            }
+        };
+        full(&mut fetch, at(0));
+        let pieces = fetch.take_copy().unwrap();
+        // Peer 2 lies; the digests are stood in for by the givers.
+        let digest = |piece: &Vec<u8>| [u8::from(piece[0] == 2); 20];
+        let digests: Vec<_> = pieces.iter().map(digest).collect();
+        assert_eq!(fetch.on_bad(&digests), None);
+        assert!(fetch.wants_digests());
+        full(&mut fetch, at(1));
+        let copies: Vec<_> = std::iter::from_fn(|| {
+            let copy = fetch.take_copy()?;
+            assert!(copy.iter().all(|piece| piece[0] == copy[0][0]), "of one peer");
+            let author = copy[0][0];
+            let digests: Vec<_> = copy.iter().map(digest).collect();
+            let guilty = if author == 2 {
+                fetch.on_bad(&digests).into_iter().collect()
+            } else {
+                fetch.on_good(&digests)
+            };
+            Some((author, guilty))
+        })
+        .collect();
+        assert_eq!(copies.len(), 3);
+        assert!(copies.iter().all(|(_, guilty)| guilty.iter().all(|one| *one == giver(2))), "{copies:?}");
+        assert!(copies.iter().any(|(_, guilty)| !guilty.is_empty()));
+    }
+
+    #[test]
+    fn a_piece_of_another_length_is_malformed() {
+        let mut fetch = fetch(&[LEN]);
+        fetch.pick(at(0));
+        assert_eq!(fetch.on_data(key(1), 3, None, &[0; 101]), Came::Malformed);
+        assert_eq!(fetch.on_data(key(1), 0, Some(7), &[0; METADATA_PIECE_LEN as usize]), Came::Malformed);
+    }
+}

@@ -1,0 +1,368 @@
+//! The time before a torrent's metadata is there: who is asked for it, what is kept until then, and
+//! how the torrent goes on; and metadata for others (BEP 9).
+
+mod fetch;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::checking::Checking;
+use super::{Phase, Torrent};
+use crate::bitfield::Bitfield;
+use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::extension::{ExtensionError, Kind, METADATA_PIECE_LEN, MetadataMessage};
+use crate::job::{BuiltMetadata, Check, Job, MetadataError, MetadataWork};
+use crate::key::PeerKey;
+use crate::magnet::Magnet;
+use crate::output::{CloseReason, Event, TorrentError};
+use crate::peer::{Peer, PeerError, Peers};
+use crate::storage::Storage;
+use crate::time::Instant;
+use crate::torrent::download::count_unasked;
+use crate::torrent::verdict::Giver;
+use crate::wire::Message;
+use fetch::{Came, Fetch};
+
+/// How often it is looked whether someone is late.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes kept of what peers say to have, in all, before anyone knows what it means. With the most
+/// pieces that there can be, 32 peers of which each has named some; with usual torrents thousands.
+const EARLY_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// Metadata given away in a second, in pieces: 4 MiB, so that requests, which cost next to nothing,
+/// can't keep us from sending payload.
+const SERVED_PER_SECOND: u32 = 256;
+
+/// Pieces told one by one to a peer that has been here before the metadata: what a user has of a
+/// torrent that he adds by a magnet link, in nearly all cases nothing. 450 KB at most.
+const TOLD_MAX: usize = 50_000;
+
+/// How often one connection is given the whole metadata.
+const SERVED_TIMES: u32 = 2;
+
+/// What only a torrent has whose metadata is not there.
+#[derive(Debug)]
+pub(crate) struct Fetching {
+    magnet: Arc<Magnet>,
+    root: PathBuf,
+    check: Check,
+    /// Whether the metadata is all that is wanted.
+    alone: bool,
+    stage: Stage,
+    fetch: Fetch,
+    /// Whether someone may be asked for something new.
+    refill: bool,
+    /// Whether it was told that a peer's metadata is too long.
+    told_too_long: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// What an earlier run may have saved is looked for.
+    Finding,
+    /// Peers are asked.
+    Fetching,
+    /// It is there, and nothing more is wanted.
+    Done,
+}
+
+/// How much metadata was given away in the current second.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    since: Instant,
+    piece_count: u32,
+}
+
+impl Served {
+    fn take(&mut self, now: Instant) -> bool {
+        if now.since(self.since) >= Duration::from_secs(1) {
+            *self = Self { since: now, piece_count: 0 };
+        }
+        self.piece_count += 1;
+        self.piece_count <= SERVED_PER_SECOND
+    }
+}
+
+impl Fetching {
+    pub(super) fn new(magnet: Arc<Magnet>, root: PathBuf, check: Check, alone: bool) -> Self {
+        let (stage, fetch) = (Stage::Finding, Fetch::default());
+        Self { magnet, root, check, alone, stage, fetch, refill: false, told_too_long: false }
+    }
+
+    /// The job that looks for what an earlier run has saved.
+    pub(super) fn find(&self) -> MetadataWork {
+        MetadataWork::Find { root: self.root.clone(), info_hash: self.magnet.info_hash }
+    }
+
+    /// Whether peers are of use.
+    pub(super) fn takes_peers(&self) -> bool {
+        self.stage == Stage::Fetching
+    }
+
+    /// Bytes held, and bytes in all as far as that is known.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let (have, total) = self.fetch.progress();
+        (have.into(), total.into())
+    }
+
+    pub(super) fn on_gone(&mut self, key: PeerKey) {
+        self.fetch.on_gone(key);
+        self.refill = true;
+    }
+}
+
+impl Torrent {
+    /// Takes in a message of a peer while nobody knows how many pieces there are.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others ask for, or are about, pieces")]
+    pub(super) fn on_early_message(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        key: PeerKey,
+        message: Message<'_>,
+    ) -> Result<(), CloseReason> {
+        let Some(peer) = peers.get_mut(key) else { return Ok(()) };
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        let fast = open.fast.is_on;
+        let early = &mut open.early;
+        match message {
+            Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
+            Message::Choke => open.flow.on_choke(cx.now).map_err(CloseReason::Violation)?,
+            Message::Unchoke => _ = open.flow.on_unchoke(cx.now),
+            Message::Interested => open.flow.peer_interested = true,
+            Message::NotInterested => open.flow.peer_interested = false,
+            Message::HaveAll if fast => early.get_or_insert_default().on_all(),
+            Message::Bitfield { bits } => early.get_or_insert_default().on_bitfield(bits),
+            Message::Have { index } => {
+                early.get_or_insert_default().on_have(index).map_err(CloseReason::Violation)?;
+            }
+            Message::AllowedFast { index } if fast => open.fast.allow(index),
+            Message::Suggest { index } if fast => open.fast.suggest(index),
+            Message::Request { index, begin, len } if fast => {
+                peer.send(cx, Message::Reject { index, begin, len });
+            }
+            Message::Piece { .. } => {
+                count_unasked(&mut open.unasked_count).map_err(CloseReason::Violation)?
+            }
+            _ => {}
+        }
+        self.check_early_len(peers, key)
+    }
+
+    /// Keeps the bound of what is kept of all peers.
+    fn check_early_len(&self, peers: &Peers, key: PeerKey) -> Result<(), CloseReason> {
+        let len = |key: &PeerKey| peers.get(*key)?.open()?.early.as_ref().map(|early| early.heap_len());
+        // Small sets are not even counted together: as many peers as there can be stay within the bound.
+        if len(&key).is_none_or(|len| len <= EARLY_LEN_MAX / 1024) {
+            return Ok(());
+        }
+        let sum: usize = self.peers.iter().filter_map(len).sum();
+        if sum > EARLY_LEN_MAX { Err(CloseReason::Crowded) } else { Ok(()) }
+    }
+
+    /// A peer has said how long the metadata is that it has, or that it takes messages about it.
+    pub(super) fn on_metadata_len(&mut self, cx: &mut Cx, peer: &Peer) {
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        let Some(giver) = Giver::of(peer) else { return };
+        let extended = peer.open().and_then(|open| open.extended.as_ref());
+        let takes = extended.filter(|extended| extended.id(Kind::Metadata).is_some());
+        let Some(len) = takes.and_then(|extended| extended.metadata.len) else { return };
+        let max = cx.config.metadata_len_max;
+        if len as usize > max {
+            fetching.fetch.on_gone(giver.peer);
+            if !std::mem::replace(&mut fetching.told_too_long, true) {
+                cx.event(Event::MetadataTooLong { torrent: self.key, addr: giver.addr, len: len.into() });
+            }
+            return;
+        }
+        fetching.fetch.on_len(giver, len);
+        fetching.refill = true;
+        self.set_metadata_timer(cx);
+    }
+
+    /// A peer asks for metadata, or answers.
+    pub(super) fn on_metadata_message(
+        &mut self,
+        cx: &mut Cx,
+        peer: &mut Peer,
+        message: MetadataMessage<'_>,
+    ) -> Result<(), CloseReason> {
+        let Phase::Metadata(fetching) = &mut self.phase else {
+            if let MetadataMessage::Request { piece } = message {
+                self.serve_metadata(cx, peer, piece);
+            }
+            return Ok(());
+        };
+        fetching.refill = true;
+        match message {
+            MetadataMessage::Request { piece } => {
+                peer.send_extended(cx, Kind::Metadata, &MetadataMessage::Reject { piece }.encode());
+            }
+            MetadataMessage::Reject { piece } => fetching.fetch.on_reject(cx.now, peer.key, piece),
+            MetadataMessage::Data { piece, total_len, bytes } => {
+                let key = peer.key;
+                let Some(open) = peer.open_mut() else { return Ok(()) };
+                let came = fetching.fetch.on_data(key, piece, total_len, bytes);
+                let result = match came {
+                    Came::Taken => Ok(()),
+                    Came::Unasked => count_unasked(&mut open.unasked_count),
+                    Came::Malformed => Err(PeerError::Extension(ExtensionError::Message)),
+                };
+                result.map_err(CloseReason::Violation)?;
+                let (have, total) = fetching.fetch.progress();
+                cx.event(Event::Metadata { torrent: self.key, have, total });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a piece of the metadata, unless the torrent is private (as others have it: who may have
+    /// it has it from its tracker), or the peer, or all of them, have had enough.
+    fn serve_metadata(&mut self, cx: &mut Cx, peer: &mut Peer, number: u32) {
+        let metainfo = &self.storage.metainfo;
+        let info = metainfo.info();
+        let start = (number as usize).saturating_mul(METADATA_PIECE_LEN as usize);
+        let piece_count = u32::try_from(info.len()).unwrap_or(u32::MAX).div_ceil(METADATA_PIECE_LEN);
+        let Some(extended) = peer.open_mut().and_then(|open| open.extended.as_mut()) else { return };
+        let there = !metainfo.is_private() && number < piece_count;
+        let may = extended.metadata.served_count < SERVED_TIMES.saturating_mul(piece_count);
+        let message = if there && may && self.metadata_served.take(cx.now) {
+            extended.metadata.served_count += 1;
+            let end = info.len().min(start + METADATA_PIECE_LEN as usize);
+            let bytes = info.get(start..end).unwrap_or_default();
+            MetadataMessage::Data { piece: number, total_len: u32::try_from(info.len()).ok(), bytes }
+        } else {
+            MetadataMessage::Reject { piece: number }
+        };
+        peer.send_extended(cx, Kind::Metadata, &message.encode());
+    }
+
+    /// Asks whoever can be asked, and has a copy that is whole looked at.
+    pub(super) fn pump_metadata(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        if !std::mem::take(&mut fetching.refill) || fetching.stage != Stage::Fetching {
+            return;
+        }
+        if let Some(pieces) = fetching.fetch.take_copy() {
+            let work = MetadataWork::Build {
+                save_in: (!fetching.alone).then(|| fetching.root.clone()),
+                magnet: Arc::clone(&fetching.magnet),
+                pieces,
+                digest_pieces: fetching.fetch.wants_digests(),
+            };
+            cx.job(Job::Metadata { torrent: self.key, work });
+        }
+        for (key, piece) in fetching.fetch.pick(cx.now) {
+            if let Some(peer) = peers.get_mut(key) {
+                peer.send_extended(cx, Kind::Metadata, &MetadataMessage::Request { piece }.encode());
+            }
+        }
+    }
+
+    /// Time has passed: someone may be late.
+    pub(crate) fn on_metadata_timer(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        fetching.fetch.on_tick(cx.now);
+        fetching.refill = true;
+        self.pump_metadata(cx, peers);
+        self.set_metadata_timer(cx);
+    }
+
+    fn set_metadata_timer(&self, cx: &mut Cx) {
+        let key = TimerKey::Torrent(self.key, TorrentTimer::Metadata);
+        if matches!(&self.phase, Phase::Metadata(fetching) if fetching.fetch.has_sources())
+            && cx.timers.get(key).is_none()
+        {
+            cx.timers.set(key, cx.now + TICK_INTERVAL);
+        }
+    }
+
+    /// A look for saved metadata, or at what peers have sent, has come to something.
+    pub(crate) fn on_metadata(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        result: Result<Box<BuiltMetadata>, MetadataError>,
+    ) {
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        if self.closing {
+            return;
+        }
+        fetching.refill = true;
+        match result {
+            Ok(built) if built.metainfo.info_hash() == fetching.magnet.info_hash => {
+                let liars = fetching.fetch.on_good(&built.digests);
+                liars.into_iter().for_each(|giver| self.ban(cx, peers, giver));
+                self.on_metainfo(cx, peers, *built);
+            }
+            Ok(_) | Err(MetadataError::NotSaved) => {
+                fetching.stage = Stage::Fetching;
+                self.announce_due(cx);
+                cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
+            }
+            Err(MetadataError::Mismatch(digests)) => {
+                cx.event(Event::MetadataFailed { torrent: self.key });
+                if let Some(giver) = fetching.fetch.on_bad(&digests) {
+                    self.ban(cx, peers, giver);
+                }
+            }
+            Err(MetadataError::Unusable(why)) => return self.stop(cx, TorrentError::Metadata(why)),
+        }
+        self.pump_metadata(cx, peers);
+    }
+
+    /// The metadata is there: the torrent becomes one like others, with the peers that it has.
+    fn on_metainfo(&mut self, cx: &mut Cx, peers: &mut Peers, built: BuiltMetadata) {
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        let storage = Storage { metainfo: built.metainfo, root: std::mem::take(&mut fetching.root) };
+        self.storage = Arc::new(storage);
+        self.have = Bitfield::empty(self.storage.metainfo.geometry().piece_count());
+        cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Metadata));
+        cx.event(Event::MetadataDone { torrent: self.key });
+        if fetching.alone {
+            fetching.stage = Stage::Done;
+            self.peers.iter().for_each(|key| cx.close(*key, CloseReason::TorrentGone));
+            return;
+        }
+        let (torrent, storage) = (self.key, Arc::clone(&self.storage));
+        cx.job(Job::Open { torrent, storage, check: fetching.check, purpose: self.purpose });
+        self.phase = Phase::Checking(Checking::default());
+        for key in &self.peers {
+            let Some(peer) = peers.get_mut(*key) else { continue };
+            if let Err(error) = peer.on_metainfo(self.storage.metainfo.geometry()) {
+                cx.close(*key, CloseReason::Violation(error));
+            } else if peer.open().is_some_and(|open| open.lacks_metadata()) {
+                self.send_hello(cx, peer);
+            }
+        }
+    }
+
+    /// The peers that have been here before the check are told what is there, and asked.
+    pub(super) fn adopt_peers(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let geometry = *self.storage.metainfo.geometry();
+        for key in &self.peers {
+            let Some(peer) = peers.get_mut(*key) else { continue };
+            for piece in self.have.iter(&geometry).take(TOLD_MAX) {
+                peer.send(cx, Message::Have { index: piece.get() });
+            }
+            let Some(open) = peer.open_mut() else { continue };
+            if let Phase::Leeching(download) = &mut self.phase {
+                download.picker.add_peer(&open.pieces);
+                open.wanted_count = open.pieces.count_outside(&self.have);
+                download.refill = true;
+            }
+            if let Err(reason) = self.after_pieces_told(cx, peer) {
+                cx.close(*key, reason);
+            }
+        }
+        if !self.peers.is_empty() {
+            self.start_rounds(cx);
+            self.fill_slots(cx, peers);
+            self.refill(cx, peers);
+        }
+    }
+}
