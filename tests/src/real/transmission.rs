@@ -1,10 +1,10 @@
-//! transmission-daemon, which takes its torrents from a watched folder.
+//! transmission-daemon, which takes its torrents from a watched folder, and links by its RPC.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Done, Host, Lab, PEER_PORT, Payload, Program};
+use super::{Done, Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, python, script};
 
 /// Seeds data that is in place; it is checked before it is announced.
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
@@ -35,15 +35,21 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
     fs::write(&hook, format!("#!/bin/sh\necho \"$TR_TORRENT_HASH\" >> '{}'\n", marks.display()))
         .expect("the hook is written");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("mode of the hook");
-    fs::write(home.join("settings.json"), settings(&host.dir, &watch, &hook)).expect("settings are written");
+    fs::write(home.join("settings.json"), settings(host, &watch, &hook)).expect("settings are written");
     let mut command = lab.command(host, "transmission-daemon");
     command.arg("--foreground").arg("--config-dir").arg(&home);
-    (Program::spawn(lab, "transmission", command), marks)
+    let program = Program::spawn(lab, "transmission", command);
+    for link in payloads.iter().filter_map(|payload| payload.magnet()) {
+        let mut command = lab.command(host, python());
+        command.arg(script("transmission_add.py")).arg(host.address.to_string()).arg(link);
+        Program::spawn(lab, "transmission-add", command).expect_exit(0, STEP_TIMEOUT);
+    }
+    (program, marks)
 }
 
 /// Peers by the tracker alone, no limits; the rest as it comes, encryption included.
-fn settings(data: &Path, watch: &Path, hook: &Path) -> String {
-    let (data, watch, hook) = (data.display(), watch.display(), hook.display());
+fn settings(host: &Host, watch: &Path, hook: &Path) -> String {
+    let (data, watch, hook, address) = (host.dir.display(), watch.display(), hook.display(), host.address);
     format!(
         r#"{{
         "download-dir": "{data}", "incomplete-dir-enabled": false,
@@ -51,7 +57,8 @@ fn settings(data: &Path, watch: &Path, hook: &Path) -> String {
         "script-torrent-done-enabled": true, "script-torrent-done-filename": "{hook}",
         "peer-port": {PEER_PORT}, "peer-port-random-on-start": false,
         "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
-        "port-forwarding-enabled": false, "rpc-enabled": false,
+        "port-forwarding-enabled": false, "rpc-enabled": true, "rpc-bind-address": "{address}",
+        "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
         "download-queue-enabled": false, "seed-queue-enabled": false, "queue-stalled-enabled": false,
         "speed-limit-up-enabled": false, "speed-limit-down-enabled": false,
         "rename-partial-files": false, "preallocation": 0, "message-level": 2

@@ -41,12 +41,8 @@ fn info_len(lab: &Lab) -> u32 {
 /// The pieces that a peer was asked for.
 fn asked(lab: &mut Lab, peer: PeerKey) -> Vec<u32> {
     let words = lab.heard(peer);
-    let text = words.iter().filter_map(|word| word.strip_prefix("extended 9 "));
-    text.filter_map(|text| match MetadataMessage::parse(text.as_bytes()) {
-        Ok(Some(MetadataMessage::Request { piece })) => Some(piece),
-        _ => None,
-    })
-    .collect()
+    let requests = words.iter().filter_map(|word| word.strip_prefix("extended 9 d8:msg_typei0e5:piecei"));
+    requests.map(|rest| rest.trim_end_matches('e').parse().unwrap()).collect()
 }
 
 fn say(lab: &mut Lab, peer: PeerKey, message: MetadataMessage<'_>) {
@@ -73,11 +69,11 @@ fn give_all(lab: &mut Lab, peer: PeerKey, lies: bool) {
 }
 
 fn banned(lab: &Lab) -> Vec<std::net::SocketAddr> {
-    let banned = lab.events.iter().filter_map(|event| match event {
-        Event::PeerBanned { addr, .. } => Some(*addr),
-        _ => None,
-    });
-    banned.collect()
+    let addr = |event: &Event| {
+        let Event::PeerBanned { addr, .. } = event else { return None };
+        Some(*addr)
+    };
+    lab.events.iter().filter_map(addr).collect()
 }
 
 #[test]
