@@ -10,7 +10,8 @@ use std::sync::{Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use peerless_core::{AddTorrent, Check, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_core::magnet::Magnet;
+use peerless_core::{AddMagnet, AddTorrent, Check, Config, Event, Instant, Job, JobDone, Purpose, Session};
 use peerless_jobs::Jobs;
 use peerless_tests::sample::Sample;
 
@@ -47,12 +48,35 @@ impl Client {
         Self::with_config(kind, Config::default(), torrent, work)
     }
 
-    /// Starts a client. It listens on a port that the system chose.
+    /// Starts a client with this configuration.
     pub(crate) fn with_config(kind: Kind, config: Config, torrent: AddTorrent, work: Work) -> Self {
+        Self::with_session(kind, config, work, |session| {
+            session.add_torrent(Instant::START, torrent).unwrap();
+        })
+    }
+
+    /// Starts a client that gets the torrent by its magnet link from `peers` into `folder`.
+    pub(crate) fn of_magnet(kind: Kind, sample: &Sample, folder: &Folder, peers: &[SocketAddr]) -> Self {
+        let add = AddMagnet {
+            magnet: Magnet::of(&sample.metainfo),
+            root: folder.path().to_owned(),
+            check: Check::Auto,
+            tiers: Vec::new(),
+            peers: peers.to_vec(),
+            hosts: Vec::new(),
+            metadata_only: false,
+        };
+        Self::with_session(kind, Config::default(), real_work(), |session| {
+            session.add_magnet(Instant::START, add).unwrap();
+        })
+    }
+
+    /// Starts a client. It listens on a port that the system chose.
+    fn with_session(kind: Kind, config: Config, work: Work, add: impl FnOnce(&mut Session)) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let mut session = session(Config { listen_port: Some(addr.port()), ..config });
-        session.add_torrent(Instant::START, torrent).unwrap();
+        add(&mut session);
         let (sender, events) = mpsc::channel();
         let on_event = move |_: &mut Session, _, event| drop(sender.send(event));
         // Where the port is taken for datagrams, any will do: trackers are told the listener's.

@@ -34,6 +34,7 @@ macro_rules! for_each_pair {
 for_each_pair!([
     a_file_arrives,
     many_files_arrive,
+    a_magnet_link_brings_all_and_the_next_run_knows_what_it_is,
     a_peer_that_is_not_there_does_no_harm,
     garbage_ends_its_own_connection_alone,
     a_flood_of_messages_starves_nobody,

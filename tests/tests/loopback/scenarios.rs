@@ -46,6 +46,22 @@ pub(crate) fn a_file_arrives(seed_kind: Kind, leech_kind: Kind) {
     folder.assert_full(&sample);
 }
 
+pub(crate) fn a_magnet_link_brings_all_and_the_next_run_knows_what_it_is(seed_kind: Kind, leech_kind: Kind) {
+    // Metadata of four pieces.
+    let sample = Sample::new(5, 3200 * KIB, 1024);
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let leech = Client::of_magnet(leech_kind, &sample, &folder, &[seed.addr]);
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+    // Nobody is there to ask.
+    let again = Client::of_magnet(leech_kind, &sample, &folder, &[]);
+    again.wait_complete();
+    again.finish();
+}
+
 pub(crate) fn many_files_arrive(seed_kind: Kind, leech_kind: Kind) {
     let names: Vec<String> = (0..60).map(|number| format!("number {number} ✓")).collect();
     let paths: Vec<[&str; 2]> =
