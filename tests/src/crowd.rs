@@ -137,7 +137,11 @@ impl Crowd {
                 let result = Ok(b"d8:intervali1800e5:peers0:e".to_vec());
                 JobDone::Announced { torrent, tier, result }
             }
-            Job::Check { .. } | Job::Store { .. } | Job::Read { .. } | Job::Resolve { .. } | Job::Record { .. } => {
+            Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => {
                 return self.jobs.push(job);
             }
         };
@@ -162,7 +166,10 @@ pub fn torrent(number: u32, piece_count: u32, piece_len: u32) -> Metainfo {
 #[must_use]
 pub fn torrent_of_files(file_count: u32) -> Metainfo {
     let path = |index: u32| {
-        vec![format!("a folder of many, number {:05}", index / 100), format!("a file, number {index:06}.data")]
+        vec![
+            format!("a folder of many, number {:05}", index / 100),
+            format!("a file, number {index:06}.data"),
+        ]
     };
     let files = (0..file_count).map(|index| (path(index), 4096)).collect();
     parse("very many files", Content::Folder(files), file_count.div_ceil(4), 16_384)

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use peerless_core::PeerKey;
 use peerless_core::bitfield::Bitfield;
 use peerless_core::block::BlockPool;
 use peerless_core::key::Key as _;
-use peerless_core::PeerKey;
 use peerless_core::picker::Picker;
 use peerless_core::piece::Geometry;
 use peerless_core::rng::Rng;
@@ -89,10 +89,14 @@ fn peers() -> io::Result<()> {
         for size in SIZES {
             let mut bench = Bench::new(size, 0, 10);
             let set = make(bench.geometry, &mut bench.rng);
-            values.push(nanos(time(10, || (), |(), number| {
-                bench.picker.add_peer(&set);
-                bench.picker.remove_peer(peer(number), &set, None);
-            })));
+            values.push(nanos(time(
+                10,
+                || (),
+                |(), number| {
+                    bench.picker.add_peer(&set);
+                    bench.picker.remove_peer(peer(number), &set, None);
+                },
+            )));
         }
         row(what, &values)?;
     }
@@ -101,10 +105,18 @@ fn peers() -> io::Result<()> {
         let mut bench = Bench::new(size, 0, 10);
         let mut set = Bitfield::empty(size);
         let mut index = 0;
-        values.push(nanos(time(100_000.min(size / 4), || (), |(), _| {
-            index = (index + size / 3 * 2 + 1) % size;
-            bench.geometry.piece(index).into_iter().for_each(|piece| _ = bench.picker.add_have(&mut set, piece));
-        })));
+        values.push(nanos(time(
+            100_000.min(size / 4),
+            || (),
+            |(), _| {
+                index = (index + size / 3 * 2 + 1) % size;
+                bench
+                    .geometry
+                    .piece(index)
+                    .into_iter()
+                    .for_each(|piece| _ = bench.picker.add_have(&mut set, piece));
+            },
+        )));
     }
     row("a have", &values)
 }

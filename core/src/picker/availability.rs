@@ -7,6 +7,9 @@
 //!
 //! Peers that have everything are only counted: they make no piece rarer than another.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use crate::bitfield::Bitfield;
@@ -43,9 +46,10 @@ pub(super) enum Probe {
 #[derive(Debug)]
 pub(super) struct Availability {
     states: Vec<PieceState>,
-    /// For each piece: the peers that have it but not everything, plus `base`.
+    /// For each piece: the peers that have it but not everything, plus `base`. Both wrap.
     counts: Vec<u32>,
-    /// Grows when a peer comes to have everything, which takes one from every count at once.
+    /// One more takes one from every count at once: a peer has come to have everything. One less
+    /// adds one: a peer that lacks few pieces is counted everywhere, and then taken out of those.
     base: u32,
     full_peer_count: u32,
     order: Vec<PieceIndex>,
@@ -100,18 +104,26 @@ impl Availability {
         self.end() - self.start(0)
     }
 
+    /// Takes time by the pieces that the peer has or by those that it lacks, whichever are fewer.
     pub(super) fn add_peer(&mut self, geometry: Geometry, pieces: &Bitfield) {
         if pieces.is_full() {
             self.full_peer_count += 1;
+        } else if lacks_few(pieces) {
+            self.raise_all();
+            pieces.missing(&geometry).for_each(|piece| self.lower(piece));
         } else {
             pieces.iter(&geometry).for_each(|piece| self.raise(piece));
         }
     }
 
+    /// As [`Availability::add_peer`]; it does not matter how the peer was counted then.
     pub(super) fn remove_peer(&mut self, geometry: Geometry, pieces: &Bitfield) {
         if pieces.is_full() {
             debug_assert!(self.full_peer_count > 0, "a peer leaves that never came");
             self.full_peer_count = self.full_peer_count.saturating_sub(1);
+        } else if lacks_few(pieces) {
+            pieces.missing(&geometry).for_each(|piece| self.raise(piece));
+            self.lower_all();
         } else {
             pieces.iter(&geometry).for_each(|piece| self.lower(piece));
         }
@@ -124,12 +136,9 @@ impl Availability {
         }
         self.raise(piece);
         if pieces.is_full() {
-            // It counted once for every piece; now it counts apart. So the lowest group is empty.
+            // It counted once for every piece; now it counts apart.
             self.full_peer_count += 1;
-            self.base += 1;
-            if self.starts.len() > 1 {
-                self.starts.remove(0);
-            }
+            self.lower_all();
         }
         true
     }
@@ -201,7 +210,7 @@ impl Availability {
     }
 
     fn partial_count(&self, piece: PieceIndex) -> u32 {
-        self.counts[piece.as_usize()] - self.base
+        self.counts[piece.as_usize()].wrapping_sub(self.base)
     }
 
     fn start(&self, group: usize) -> u32 {
@@ -212,9 +221,25 @@ impl Availability {
         u32::try_from(self.order.len()).unwrap_or(u32::MAX)
     }
 
+    /// One peer more for every piece.
+    fn raise_all(&mut self) {
+        self.base = self.base.wrapping_sub(1);
+        self.starts.insert(0, self.start(0));
+    }
+
+    /// One peer less for every piece: each has one, so the lowest group is empty.
+    fn lower_all(&mut self) {
+        debug_assert_eq!(self.start(0), self.start(1), "a peer leaves that never came");
+        self.base = self.base.wrapping_add(1);
+        if self.starts.len() > 1 {
+            self.starts.remove(0);
+        }
+    }
+
     fn raise(&mut self, piece: PieceIndex) {
         let group = self.partial_count(piece) as usize;
-        self.counts[piece.as_usize()] += 1;
+        let count = &mut self.counts[piece.as_usize()];
+        *count = count.wrapping_add(1);
         if let PieceState::Missing { at } = self.state(piece) {
             self.move_up(at, group);
         }
@@ -226,7 +251,8 @@ impl Availability {
         if group == 0 {
             return;
         }
-        self.counts[piece.as_usize()] -= 1;
+        let count = &mut self.counts[piece.as_usize()];
+        *count = count.wrapping_sub(1);
         if let PieceState::Missing { at } = self.state(piece) {
             self.move_down(at, group);
         }
@@ -262,19 +288,29 @@ impl Availability {
     }
 
     fn take_out(&mut self, piece: PieceIndex, mut at: u32) {
-        for group in (0..=self.partial_count(piece) as usize).rev() {
+        let empty = self.empty_below(piece);
+        for group in (empty..=self.partial_count(piece) as usize).rev() {
             at = self.move_down(at, group);
         }
+        self.starts[..empty].iter_mut().for_each(|start| *start += 1);
     }
 
     fn put_in(&mut self, piece: PieceIndex) {
-        self.starts[0] -= 1;
-        let mut at = self.starts[0];
+        let empty = self.empty_below(piece);
+        self.starts[..=empty].iter_mut().for_each(|start| *start -= 1);
+        let mut at = self.starts[empty];
         self.order[at as usize] = piece;
         self.place(at);
-        for group in 0..self.partial_count(piece) as usize {
+        for group in empty..self.partial_count(piece) as usize {
             at = self.move_up(at, group);
         }
+    }
+
+    /// How many of the groups below that of the piece are empty, from the lowest on. Nothing there
+    /// moves when the piece passes: where most peers have most pieces, that is nearly all of them.
+    fn empty_below(&self, piece: PieceIndex) -> usize {
+        let begun = self.starts.partition_point(|start| *start == self.starts[0]);
+        (begun - 1).min(self.partial_count(piece) as usize)
     }
 
     /// Recomputes what is cached.
@@ -294,68 +330,7 @@ impl Availability {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `sets`: a line for each peer, `x` where it has the piece.
-    fn table(sets: &[&str]) -> (Geometry, Availability, Vec<Bitfield>) {
-        let piece_count = u32::try_from(sets[0].len()).unwrap();
-        let geometry = Geometry::new(u64::from(piece_count), 1).unwrap();
-        let mut table = Availability::new(geometry, &Bitfield::empty(piece_count), &mut Rng::new(1));
-        let sets: Vec<_> = sets.iter().map(|set| bitfield(geometry, set)).collect();
-        sets.iter().for_each(|set| table.add_peer(geometry, set));
-        (geometry, table, sets)
-    }
-
-    fn bitfield(geometry: Geometry, picture: &str) -> Bitfield {
-        let mut set = Bitfield::empty(geometry.piece_count());
-        for (piece, _) in geometry.pieces().zip(picture.chars()).filter(|&(_, sign)| sign == 'x') {
-            set.insert(piece);
-        }
-        set
-    }
-
-    fn counts(geometry: Geometry, table: &Availability) -> Vec<u32> {
-        table.check_invariants();
-        geometry.pieces().map(|piece| table.count(piece)).collect()
-    }
-
-    #[test]
-    fn peers_come_and_go() {
-        let (geometry, mut table, sets) = table(&["xx..", "x.x.", "xxxx", "...."]);
-        assert_eq!(counts(geometry, &table), [3, 2, 2, 1]);
-        table.remove_peer(geometry, &sets[0]);
-        assert_eq!(counts(geometry, &table), [2, 1, 2, 1]);
-        table.remove_peer(geometry, &sets[2]);
-        assert_eq!(counts(geometry, &table), [1, 0, 1, 0]);
-    }
-
-    #[test]
-    fn a_peer_that_comes_to_have_everything_leaves_as_a_full_one() {
-        let (geometry, mut table, mut sets) = table(&["xx.", ".x."]);
-        let [a, b, c] = [0, 1, 2].map(|index| geometry.piece(index).unwrap());
-        assert!(!table.add_have(&mut sets[0], a), "known before");
-        assert!(table.add_have(&mut sets[0], c));
-        assert_eq!(counts(geometry, &table), [1, 2, 1]);
-        assert_eq!(table.full_peer_count, 1);
-        table.set(b, PieceState::Storing);
-        table.remove_peer(geometry, &sets[0]);
-        assert_eq!(counts(geometry, &table), [0, 1, 0]);
-        table.set(b, PieceState::Missing { at: 0 });
-        assert_eq!(counts(geometry, &table), [0, 1, 0]);
-    }
-
-    #[test]
-    fn equally_rare_pieces_are_all_chosen_some_time() {
-        let (geometry, table, sets) = table(&["xxxx.", "x..x.", "xxxxx"]);
-        let mut seen = [0; 5];
-        let mut rng = Rng::new(5);
-        for _ in 0..400 {
-            let Probe::Found(piece) = table.rarest(&mut rng, &sets[0]) else { panic!("it has pieces") };
-            seen[piece.as_usize()] += 1;
-            assert_eq!(table.rarest(&mut rng, &sets[2]), Probe::Found(geometry.piece(4).unwrap()));
-        }
-        assert!(seen[1] > 100 && seen[2] > 100 && seen[1] + seen[2] == 400, "{seen:?}");
-    }
+/// Whether a peer is counted by what it lacks.
+const fn lacks_few(pieces: &Bitfield) -> bool {
+    pieces.count() > pieces.piece_count() / 2
 }
