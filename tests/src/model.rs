@@ -9,6 +9,7 @@ use peerless_core::PeerKey;
 use peerless_core::bitfield::Bitfield;
 use peerless_core::picker::{ASKERS_MAX, TAKEOVERS_MAX};
 use peerless_core::piece::{BlockRef, Geometry, PieceIndex};
+use peerless_core::priority::Priority;
 
 /// What we have of a piece.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ struct Exclusive {
 pub struct Model {
     geometry: Geometry,
     pieces: Vec<Piece>,
+    priorities: Vec<Priority>,
+    in_order: bool,
     exclusives: BTreeMap<PieceIndex, Exclusive>,
     peers: BTreeMap<PeerKey, BTreeSet<PieceIndex>>,
     opened_count: usize,
@@ -52,6 +55,8 @@ impl Model {
         Self {
             geometry,
             pieces: geometry.pieces().map(state).collect(),
+            priorities: vec![Priority::NORMAL; geometry.piece_count() as usize],
+            in_order: false,
             exclusives: BTreeMap::new(),
             peers: BTreeMap::new(),
             opened_count: 0,
@@ -83,13 +88,29 @@ impl Model {
     /// Whether the piece is to be fetched.
     #[must_use]
     pub fn wants(&self, piece: PieceIndex) -> bool {
-        matches!(self.pieces[piece.as_usize()], Piece::Missing | Piece::Open { .. })
+        let is_there = !matches!(self.pieces[piece.as_usize()], Piece::Missing | Piece::Open { .. });
+        self.priorities[piece.as_usize()].is_wanted() && !is_there
     }
 
-    /// Whether everything is had.
+    /// Whether everything that is wanted is had.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.pieces.iter().all(|piece| matches!(piece, Piece::Have))
+        self.storing().is_empty() && !self.geometry.pieces().any(|piece| self.wants(piece))
+    }
+
+    /// A piece is wanted more or less than before; the requests to be cancelled.
+    pub fn set_priority(&mut self, piece: PieceIndex, priority: Priority) -> Vec<(PeerKey, BlockRef)> {
+        self.priorities[piece.as_usize()] = priority;
+        if priority.is_wanted() || !self.open().contains(&piece) {
+            return Vec::new();
+        }
+        self.exclusives.remove(&piece);
+        self.give_up(piece)
+    }
+
+    /// New pieces are to be begun by their number, or not.
+    pub const fn set_in_order(&mut self, in_order: bool) {
+        self.in_order = in_order;
     }
 
     /// The pieces that are being stored.
@@ -182,6 +203,11 @@ impl Model {
         if !self.open().contains(&piece) || !self.take_over(piece, None) {
             return Vec::new();
         }
+        self.give_up(piece)
+    }
+
+    /// An open piece is missing; the requests to be cancelled.
+    fn give_up(&mut self, piece: PieceIndex) -> Vec<(PeerKey, BlockRef)> {
         let asked = self.asked().into_iter().filter(|(block, _)| block.piece() == piece);
         let cancel = asked.flat_map(|(block, askers)| askers.into_iter().map(move |(peer, _)| (peer, block)));
         let cancel = cancel.collect();
@@ -282,8 +308,10 @@ impl Model {
         self.geometry.pieces().filter(|piece| which(&self.pieces[piece.as_usize()])).collect()
     }
 
+    /// Those that are wanted.
     fn missing(&self) -> Vec<PieceIndex> {
-        self.all(|piece| matches!(piece, Piece::Missing))
+        let missing = self.all(|piece| matches!(piece, Piece::Missing)).into_iter();
+        missing.filter(|piece| self.priorities[piece.as_usize()].is_wanted()).collect()
     }
 
     fn free(&self) -> Vec<BlockRef> {

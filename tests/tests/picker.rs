@@ -11,6 +11,7 @@ use peerless_core::block::BlockPool;
 use peerless_core::key::Key;
 use peerless_core::picker::{Picker, Received};
 use peerless_core::piece::{BLOCK_LEN, BlockRef, Geometry, PieceIndex};
+use peerless_core::priority::Priority;
 use peerless_core::rng::Rng;
 use peerless_tests::model::Model;
 use proptest::prelude::*;
@@ -70,6 +71,15 @@ enum Op {
     HandOver {
         nth: usize,
     },
+    /// A run of pieces is wanted so much.
+    Prioritise {
+        piece: u32,
+        count: usize,
+        priority: u8,
+    },
+    InOrder {
+        in_order: bool,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -88,6 +98,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..4_usize, prop::bool::weighted(0.6), any::<bool>())
             .prop_map(|(nth, is_right, restrict)| Op::Verdict { nth, is_right, restrict }),
         1 => (0..4_usize).prop_map(|nth| Op::HandOver { nth }),
+        2 => (any::<u32>(), 1..20_usize, 0..=7_u8)
+            .prop_map(|(piece, count, priority)| Op::Prioritise { piece, count, priority }),
+        1 => any::<bool>().prop_map(|in_order| Op::InOrder { in_order }),
     ]
 }
 
@@ -142,6 +155,16 @@ impl Both {
             Op::HandOver { nth } => {
                 let open = self.model.open();
                 open.get(nth).into_iter().for_each(|&piece| self.hand_over(piece));
+            }
+            Op::Prioritise { piece, count, priority } => {
+                let first = self.piece(piece).as_usize();
+                let pieces: Vec<_> = self.geometry.pieces().skip(first).take(count).collect();
+                let priority = Priority::new(priority).unwrap();
+                pieces.into_iter().for_each(|piece| self.prioritise(piece, priority));
+            }
+            Op::InOrder { in_order } => {
+                self.picker.set_in_order(in_order);
+                self.model.set_in_order(in_order);
             }
         }
     }
@@ -261,6 +284,12 @@ impl Both {
         cancel.into_iter().for_each(|(peer, block)| self.forget(peer, block));
     }
 
+    fn prioritise(&mut self, piece: PieceIndex, priority: Priority) {
+        let cancel = self.picker.set_priority(piece, priority);
+        assert_eq!(cancel, self.model.set_priority(piece, priority));
+        cancel.into_iter().for_each(|(peer, block)| self.forget(peer, block));
+    }
+
     /// Everything that can be asked of both has the same answer.
     fn compare(&self) {
         self.picker.check_invariants();
@@ -268,6 +297,8 @@ impl Both {
             assert_eq!(self.picker.availability(piece) as usize, self.model.availability(piece), "{piece:?}");
             assert_eq!(self.picker.wants(piece), self.model.wants(piece), "{piece:?}");
         }
+        let wanted = self.geometry.pieces().filter(|&piece| self.model.wants(piece));
+        assert_eq!(self.picker.wanted_count() as usize, wanted.count());
         let open = self.model.open();
         assert_eq!(self.picker.open_count(), open.len());
         let open_len: u64 = open.into_iter().map(|piece| u64::from(self.geometry.len_of(piece))).sum();

@@ -138,7 +138,8 @@ mod tests {
             (900..1000).for_each(|number| sum.update(number, &progress(State::Leeching)));
         }
         assert_eq!(sum.name(), "1000 torrents");
-        let words = "50.0 % of 292.9 GiB, 100 downloading, 900 seeding, down 9.7 GiB/s, up 500.0 KiB/s, 1000 peers";
+        let words =
+            "50.0 % of 292.9 GiB, 100 downloading, 900 seeding, down 9.7 GiB/s, up 500.0 KiB/s, 1000 peers";
         assert_eq!(sum.words(), words);
         (0..900).for_each(|number| sum.finish(number));
         assert_eq!(sum.words().split(", ").nth(2), Some("0 seeding"));

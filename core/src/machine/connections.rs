@@ -83,7 +83,7 @@ impl Machine {
         let piece_count = torrent.storage.metainfo.geometry().piece_count();
         peer.on_open(&mut self.cx, peer_id, piece_count);
         self.half_open.retain(|(_, half_open)| *half_open != key);
-        torrent.on_peer_open(&mut self.cx, peer);
+        torrent.on_peer_open(&mut self.cx, peer, &handshake);
         Ok(())
     }
 
@@ -159,6 +159,19 @@ impl Machine {
                 self.count_in(peer);
             }
             self.want_dial(key);
+        }
+    }
+
+    /// Lets everyone speak again who owed blocks: who of them was not read is not kept.
+    pub(super) fn resume_reads(&mut self) {
+        for key in self.cx.budget.take_asked() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            if peer.open().is_some_and(|open| !open.requests.is_empty()) {
+                self.cx.budget.note_asked(key);
+            }
+            if peer.wants_read(&self.cx.budget) {
+                self.cx.outbox.push_back(Output::Resume { peer: key });
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod closing;
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
+mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -16,13 +17,14 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::JobDone;
+use crate::job::{JobDone, ResolveFor};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
+use crate::tracker::Trackers;
 use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -50,6 +52,10 @@ pub(crate) struct Machine {
     closing: BTreeSet<TorrentKey>,
     /// Those of them that may have told the last.
     maybe_closed: Vec<TorrentKey>,
+    trackers: Trackers,
+    /// Announce URLs of the scrapes under way, by number.
+    scrapes: BTreeMap<u32, String>,
+    scrape_count: u32,
     shutting_down: bool,
     /// Whether trackers are still waited for.
     trackers_awaited: bool,
@@ -70,6 +76,9 @@ impl Machine {
             dialling: VecDeque::new(),
             closing: BTreeSet::new(),
             maybe_closed: Vec::new(),
+            trackers: Trackers::default(),
+            scrapes: BTreeMap::new(),
+            scrape_count: 0,
             shutting_down: false,
             trackers_awaited: true,
             shut_down: false,
@@ -137,6 +146,7 @@ impl Machine {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
             Input::Closed { peer, cause: _ } => self.end(peer, None),
+            Input::Datagram { from, bytes } => self.on_datagram(from, bytes),
             Input::Done(done) => self.on_done(done),
         }
         self.settle();
@@ -148,6 +158,10 @@ impl Machine {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
+                TimerKey::Trackers => {
+                    self.trackers.on_timer(&mut self.cx);
+                    self.hear_trackers();
+                }
                 TimerKey::StopAnnounce => self.await_no_trackers(),
                 TimerKey::Shutdown => self.shut_down = true,
             }
@@ -276,31 +290,23 @@ impl Machine {
                     torrent.on_saved(cx, peers, result);
                 }
             }
-            JobDone::Announced { torrent: key, tier, result } => {
-                let Some(torrent) = torrents.get_mut(key) else { return };
-                let stats = torrent.stats();
-                let addrs = torrent.announcer.on_answer(cx, &stats, tier, result);
-                torrent.announce_due(cx);
-                self.add_candidates(key, addrs, Source::Tracker);
+            JobDone::Announced { torrent, tier, family, result } => {
+                self.trackers.on_announced((torrent, tier), family, result);
+                self.hear_trackers();
             }
-            JobDone::Resolved { torrent: key, host, result } => match result {
+            JobDone::Scraped { number, result } => {
+                self.trackers.on_scraped(number, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Tracker, host, port, result } => {
+                self.trackers.on_resolved(cx, host, port, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => match result {
                 Ok(addrs) => self.add_candidates(key, addrs, Source::User),
                 Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
             },
             JobDone::Recorded { .. } => {}
-        }
-    }
-
-    /// Lets everyone speak again who owed blocks: who of them was not read is not kept.
-    fn resume_reads(&mut self) {
-        for key in self.cx.budget.take_asked() {
-            let Some(peer) = self.peers.get(key) else { continue };
-            if peer.open().is_some_and(|open| !open.requests.is_empty()) {
-                self.cx.budget.note_asked(key);
-            }
-            if peer.wants_read(&self.cx.budget) {
-                self.cx.outbox.push_back(Output::Resume { peer: key });
-            }
         }
     }
 
@@ -320,6 +326,13 @@ impl Machine {
             PeerTimer::Snub => {
                 if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) {
                     torrent.on_snub_timer(&mut self.cx, &mut self.peers, key);
+                }
+            }
+            PeerTimer::Extension => {
+                if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent))
+                    && let Err(reason) = torrent.on_extension_timer(&mut self.cx, &mut self.peers, key)
+                {
+                    self.cx.close(key, reason);
                 }
             }
         }
@@ -367,6 +380,7 @@ impl Machine {
                 torrent.pump_uploads(&mut self.cx, &mut self.peers, key);
             }
         }
+        self.ask_trackers();
         self.dial();
         self.forget_closed();
     }

@@ -62,8 +62,8 @@ impl Picker {
         }
     }
 
-    /// A piece that was being stored has failed its hash: it's missing again. If it was restricted
-    /// it is no longer.
+    /// A piece that was being stored has failed its hash: it's missing again, or unwanted by now.
+    /// If it was restricted it is no longer.
     pub fn failed(&mut self, piece: PieceIndex) {
         if self.was_storing(piece) {
             self.exclusives.remove(piece);
@@ -161,7 +161,7 @@ impl Picker {
 
     fn set_missing(&mut self, piece: PieceIndex) {
         self.pieces.set(piece, PieceState::Missing { at: 0 });
-        self.sparse.insert(piece);
+        self.list(piece);
     }
 
     /// Forgets all blocks of an open piece.

@@ -1,20 +1,16 @@
-//! Every piece's state, and the missing pieces in order of rarity.
-//!
-//! `order` holds the missing pieces grouped by availability, the rarest first; `starts` says where
-//! each group begins. One peer more or less for a piece moves it over the border between two
-//! groups, which is one swap. In front of the first group lies the room that pieces no longer
-//! missing have left, so taking out a rare piece crosses few borders.
+//! Every piece's state and priority, and the missing pieces in order of both priority and rarity.
 //!
 //! Peers that have everything are only counted: they make no piece rarer than another.
 
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 use crate::bitfield::Bitfield;
 use crate::piece::{Geometry, PieceIndex};
+use crate::priority::Priority;
 use crate::rng::Rng;
+
+use super::rarity::Rarity;
 
 /// Places in the order looked at for one pick: a look costs about 2 ns, and with up to so many
 /// pieces missing the choice is exact.
@@ -23,7 +19,9 @@ pub const PROBE_MAX: usize = 128;
 /// What we have of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PieceState {
-    /// Nothing, and nobody was asked. It stands at this place of the order.
+    /// Nothing, and none is wanted: its priority is 0.
+    Unwanted,
+    /// Nothing, and nobody was asked. It stands at this place of its priority's order.
     Missing { at: u32 },
     /// Some blocks are held or asked for: this entry among the open pieces.
     Open { slot: u32 },
@@ -43,42 +41,46 @@ pub(super) enum Probe {
     GaveUp,
 }
 
+/// Priorities at which pieces are missing: all but 0.
+const PRIORITY_COUNT: usize = Priority::TOP.get() as usize;
+
 #[derive(Debug)]
 pub(super) struct Availability {
     states: Vec<PieceState>,
+    priorities: Vec<Priority>,
     /// For each piece: the peers that have it but not everything, plus `base`. Both wrap.
     counts: Vec<u32>,
-    /// One more takes one from every count at once: a peer has come to have everything. One less
-    /// adds one: a peer that lacks few pieces is counted everywhere, and then taken out of those.
+    /// One more takes one from every count at once: a peer that has come to have everything counts
+    /// apart. One less adds one: a peer that lacks few pieces is counted everywhere, and then taken
+    /// out of those.
     base: u32,
     full_peer_count: u32,
-    order: Vec<PieceIndex>,
-    /// Where in `order` each group begins, by availability; the last one ends with `order`.
-    starts: Vec<u32>,
+    /// The missing pieces by priority, the highest first.
+    missing: [Rarity; PRIORITY_COUNT],
     have_count: u32,
     storing_count: u32,
 }
 
 impl Availability {
+    /// Every piece but those in `have` is missing, at the usual priority.
     pub(super) fn new(geometry: Geometry, have: &Bitfield, rng: &mut Rng) -> Self {
-        let (mut order, mut missing): (Vec<_>, Vec<_>) =
-            geometry.pieces().partition(|&piece| have.has(piece));
+        let mut order: Vec<_> = geometry.pieces().filter(|&piece| !have.has(piece)).collect();
         // A look from some place on is to find any of the equally rare pieces, not neighbours.
-        rng.shuffle(&mut missing);
-        let have_count = have.count();
+        rng.shuffle(&mut order);
         let mut states = vec![PieceState::Have; geometry.piece_count() as usize];
-        for (at, piece) in (have_count..).zip(&missing) {
+        for (at, piece) in (0..).zip(&order) {
             states[piece.as_usize()] = PieceState::Missing { at };
         }
-        order.append(&mut missing);
+        let mut missing = <[Rarity; PRIORITY_COUNT]>::default();
+        missing[place(Priority::NORMAL)] = Rarity::new(order);
         Self {
             counts: vec![0; states.len()],
+            priorities: vec![Priority::NORMAL; states.len()],
             states,
             base: 0,
             full_peer_count: 0,
-            order,
-            starts: vec![have_count],
-            have_count,
+            missing,
+            have_count: have.count(),
             storing_count: 0,
         }
     }
@@ -101,7 +103,24 @@ impl Availability {
     }
 
     pub(super) fn missing_count(&self) -> u32 {
-        self.end() - self.start(0)
+        self.missing.iter().map(Rarity::len).sum()
+    }
+
+    pub(super) fn priority(&self, piece: PieceIndex) -> Priority {
+        self.priorities[piece.as_usize()]
+    }
+
+    /// Changes a piece's priority. One that is missing stays so unless the priority is 0; one that
+    /// is open at priority 0 is the caller's to end.
+    pub(super) fn set_priority(&mut self, piece: PieceIndex, priority: Priority) {
+        let state = self.state(piece);
+        if let PieceState::Missing { at } = state {
+            self.take_out(piece, at);
+        }
+        self.priorities[piece.as_usize()] = priority;
+        if matches!(state, PieceState::Missing { .. } | PieceState::Unwanted) {
+            self.put_in(piece);
+        }
     }
 
     /// Takes time by the pieces that the peer has or by those that it lacks, whichever are fewer.
@@ -143,16 +162,32 @@ impl Availability {
         true
     }
 
-    /// Changes the state of a piece. The place of a missing piece is found here.
+    /// Takes `piece` out of the set of a peer that is counted; false if it was not in.
+    pub(super) fn remove_have(&mut self, pieces: &mut Bitfield, piece: PieceIndex) -> bool {
+        let was_full = pieces.is_full();
+        if !pieces.remove(piece) {
+            return false;
+        }
+        if was_full {
+            // It counted apart; from now on it counts once for every piece, but not for this one.
+            self.full_peer_count = self.full_peer_count.saturating_sub(1);
+            self.raise_all();
+        }
+        self.lower(piece);
+        true
+    }
+
+    /// Changes the state of a piece. The place of a missing piece is found here, and whether it is
+    /// wanted at all.
     pub(super) fn set(&mut self, piece: PieceIndex, state: PieceState) {
         match self.state(piece) {
             PieceState::Missing { at } => self.take_out(piece, at),
             PieceState::Storing => self.storing_count -= 1,
             PieceState::Have => self.have_count -= 1,
-            PieceState::Open { .. } => {}
+            PieceState::Unwanted | PieceState::Open { .. } => {}
         }
         match state {
-            PieceState::Missing { .. } => return self.put_in(piece),
+            PieceState::Unwanted | PieceState::Missing { .. } => return self.put_in(piece),
             PieceState::Storing => self.storing_count += 1,
             PieceState::Have => self.have_count += 1,
             PieceState::Open { .. } => {}
@@ -160,80 +195,49 @@ impl Availability {
         self.states[piece.as_usize()] = state;
     }
 
-    /// The rarest missing piece of the peer, any of them when several are equally rare.
+    /// The rarest missing piece of the peer at the highest priority, any of them when several are
+    /// equally rare.
     pub(super) fn rarest(&self, rng: &mut Rng, pieces: &Bitfield) -> Probe {
-        let mut from = self.first_of(pieces);
         let mut left = PROBE_MAX;
-        while from < self.end() {
-            if left == 0 {
-                return Probe::GaveUp;
+        for missing in &self.missing {
+            let mut rest = missing.from(first_group(pieces));
+            while let Some(&rarest) = rest.last() {
+                let group = missing.group(self.partial_count(rarest) as usize);
+                match probe(rng, group, pieces, &mut left) {
+                    Probe::Nothing => rest = rest.get(..rest.len() - group.len()).unwrap_or_default(),
+                    found @ (Probe::Found(_) | Probe::GaveUp) => return found,
+                }
             }
-            let to = self.start(self.partial_count(self.order[from as usize]) as usize + 1);
-            if let Some(piece) = self.probe(rng, from..to, pieces, &mut left) {
-                return Probe::Found(piece);
-            }
-            from = to;
         }
         Probe::Nothing
     }
 
-    /// Any missing piece of the peer.
+    /// Any missing piece of the peer at the highest priority.
     pub(super) fn random(&self, rng: &mut Rng, pieces: &Bitfield) -> Probe {
-        let all = self.first_of(pieces)..self.end();
-        let whole = all.len() <= PROBE_MAX;
-        match self.probe(rng, all, pieces, &mut { PROBE_MAX }) {
-            Some(piece) => Probe::Found(piece),
-            None if whole => Probe::Nothing,
-            None => Probe::GaveUp,
+        let mut left = PROBE_MAX;
+        for missing in &self.missing {
+            match probe(rng, missing.from(first_group(pieces)), pieces, &mut left) {
+                Probe::Nothing => {}
+                found @ (Probe::Found(_) | Probe::GaveUp) => return found,
+            }
         }
-    }
-
-    /// Where the pieces of a peer can begin: one that lacks something is counted for each piece
-    /// it has, so none of them is in the lowest group.
-    fn first_of(&self, pieces: &Bitfield) -> u32 {
-        self.start(usize::from(!pieces.is_full()))
-    }
-
-    /// The first of the peer's pieces in this part of the order, from a random place in it on.
-    fn probe(
-        &self,
-        rng: &mut Rng,
-        part: Range<u32>,
-        pieces: &Bitfield,
-        left: &mut usize,
-    ) -> Option<PieceIndex> {
-        let part = &self.order[part.start as usize..part.end as usize];
-        let (head, tail) = part.split_at(rng.below(part.len()));
-        let looks = part.len().min(*left);
-        *left -= looks;
-        tail.iter().chain(head).take(looks).copied().find(|&piece| pieces.has(piece))
+        Probe::Nothing
     }
 
     fn partial_count(&self, piece: PieceIndex) -> u32 {
         self.counts[piece.as_usize()].wrapping_sub(self.base)
     }
 
-    fn start(&self, group: usize) -> u32 {
-        self.starts.get(group).copied().unwrap_or_else(|| self.end())
-    }
-
-    fn end(&self) -> u32 {
-        u32::try_from(self.order.len()).unwrap_or(u32::MAX)
-    }
-
     /// One peer more for every piece.
     fn raise_all(&mut self) {
         self.base = self.base.wrapping_sub(1);
-        self.starts.insert(0, self.start(0));
+        self.missing.iter_mut().for_each(Rarity::add_lowest);
     }
 
     /// One peer less for every piece: each has one, so the lowest group is empty.
     fn lower_all(&mut self) {
-        debug_assert_eq!(self.start(0), self.start(1), "a peer leaves that never came");
         self.base = self.base.wrapping_add(1);
-        if self.starts.len() > 1 {
-            self.starts.remove(0);
-        }
+        self.missing.iter_mut().for_each(Rarity::drop_lowest);
     }
 
     fn raise(&mut self, piece: PieceIndex) {
@@ -241,7 +245,7 @@ impl Availability {
         let count = &mut self.counts[piece.as_usize()];
         *count = count.wrapping_add(1);
         if let PieceState::Missing { at } = self.state(piece) {
-            self.move_up(at, group);
+            self.missing[place(self.priority(piece))].raise(&mut self.states, at, group);
         }
     }
 
@@ -254,63 +258,23 @@ impl Availability {
         let count = &mut self.counts[piece.as_usize()];
         *count = count.wrapping_sub(1);
         if let PieceState::Missing { at } = self.state(piece) {
-            self.move_down(at, group);
+            self.missing[place(self.priority(piece))].lower(&mut self.states, at, group);
         }
     }
 
-    /// Moves the piece at `at` from `group` into the next one; its new place.
-    fn move_up(&mut self, at: u32, group: usize) -> u32 {
-        if self.starts.len() == group + 1 {
-            self.starts.push(self.end());
-        }
-        self.starts[group + 1] -= 1;
-        self.swap(at, self.starts[group + 1])
-    }
-
-    /// Moves the piece at `at` from `group` into the one before, or out of the lowest; its new place.
-    fn move_down(&mut self, at: u32, group: usize) -> u32 {
-        self.starts[group] += 1;
-        self.swap(at, self.starts[group] - 1)
-    }
-
-    fn swap(&mut self, at: u32, to: u32) -> u32 {
-        if at != to {
-            self.order.swap(at as usize, to as usize);
-            self.place(at);
-            self.place(to);
-        }
-        to
-    }
-
-    fn place(&mut self, at: u32) {
-        let piece = self.order[at as usize];
-        self.states[piece.as_usize()] = PieceState::Missing { at };
-    }
-
-    fn take_out(&mut self, piece: PieceIndex, mut at: u32) {
-        let empty = self.empty_below(piece);
-        for group in (empty..=self.partial_count(piece) as usize).rev() {
-            at = self.move_down(at, group);
-        }
-        self.starts[..empty].iter_mut().for_each(|start| *start += 1);
+    fn take_out(&mut self, piece: PieceIndex, at: u32) {
+        let group = self.partial_count(piece) as usize;
+        self.missing[place(self.priority(piece))].take_out(&mut self.states, at, group);
     }
 
     fn put_in(&mut self, piece: PieceIndex) {
-        let empty = self.empty_below(piece);
-        self.starts[..=empty].iter_mut().for_each(|start| *start -= 1);
-        let mut at = self.starts[empty];
-        self.order[at as usize] = piece;
-        self.place(at);
-        for group in empty..self.partial_count(piece) as usize {
-            at = self.move_up(at, group);
+        let priority = self.priority(piece);
+        if priority.is_wanted() {
+            let group = self.partial_count(piece) as usize;
+            self.missing[place(priority)].put_in(&mut self.states, piece, group);
+        } else {
+            self.states[piece.as_usize()] = PieceState::Unwanted;
         }
-    }
-
-    /// How many of the groups below that of the piece are empty, from the lowest on. Nothing there
-    /// moves when the piece passes: where most peers have most pieces, that is nearly all of them.
-    fn empty_below(&self, piece: PieceIndex) -> usize {
-        let begun = self.starts.partition_point(|start| *start == self.starts[0]);
-        (begun - 1).min(self.partial_count(piece) as usize)
     }
 
     /// Recomputes what is cached.
@@ -320,17 +284,48 @@ impl Availability {
         assert_eq!(self.missing_count() as usize, missing, "the order holds the missing pieces");
         assert_eq!(self.have_count as usize, count(|&state| state == PieceState::Have));
         assert_eq!(self.storing_count as usize, count(|&state| state == PieceState::Storing));
-        assert!(self.starts.is_sorted(), "groups follow each other");
-        for at in self.start(0)..self.end() {
-            let piece = self.order[at as usize];
-            assert_eq!(self.state(piece), PieceState::Missing { at }, "{piece:?} knows its place");
-            let group = self.partial_count(piece) as usize;
-            assert!((self.start(group)..self.start(group + 1)).contains(&at), "{piece:?} is in its group");
+        for (missing, number) in self.missing.iter().zip((0..=Priority::TOP.get()).rev()) {
+            missing.check_invariants(&self.states, |piece| {
+                assert_eq!(self.priority(piece).get(), number, "{piece:?} is where its priority is");
+                self.partial_count(piece) as usize
+            });
+        }
+        for (state, priority) in self.states.iter().zip(&self.priorities) {
+            let unwanted = *state == PieceState::Unwanted;
+            let missing = matches!(state, PieceState::Missing { .. });
+            assert!(if priority.is_wanted() { !unwanted } else { !missing }, "{state:?} at {priority:?}");
         }
     }
+}
+
+/// Where a priority's pieces are among the missing ones.
+fn place(priority: Priority) -> usize {
+    usize::from(Priority::TOP.get() - priority.get()).min(PRIORITY_COUNT - 1)
 }
 
 /// Whether a peer is counted by what it lacks.
 const fn lacks_few(pieces: &Bitfield) -> bool {
     pieces.count() > pieces.piece_count() / 2
+}
+
+/// Where the pieces of a peer can begin: one that lacks something is counted for each piece it has,
+/// so none of them is in the lowest group.
+fn first_group(pieces: &Bitfield) -> usize {
+    usize::from(!pieces.is_full())
+}
+
+/// The first of the peer's pieces in this part of an order, from a random place in it on, within
+/// `left` looks.
+fn probe(rng: &mut Rng, part: &[PieceIndex], pieces: &Bitfield, left: &mut usize) -> Probe {
+    if part.is_empty() {
+        return Probe::Nothing;
+    }
+    let (head, tail) = part.split_at(rng.below(part.len()));
+    let looks = part.len().min(*left);
+    *left -= looks;
+    match tail.iter().chain(head).take(looks).copied().find(|&piece| pieces.has(piece)) {
+        Some(piece) => Probe::Found(piece),
+        None if looks < part.len() => Probe::GaveUp,
+        None => Probe::Nothing,
+    }
 }

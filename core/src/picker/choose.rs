@@ -1,5 +1,7 @@
 //! The order of choice.
 
+use std::cmp::Reverse;
+
 use super::availability::Probe;
 use super::endgame::ENDGAME_COUNT;
 use super::{Picker, invariants};
@@ -128,12 +130,24 @@ impl Picker {
 
     fn find_missing(&mut self, rng: &mut Rng, peer: PeerKey, pieces: &Bitfield) -> Option<PieceIndex> {
         let at_random = self.pieces.have_count() < RANDOM_FIRST_COUNT;
-        let probe = if at_random { self.pieces.random(rng, pieces) } else { self.pieces.rarest(rng, pieces) };
+        let probe = match &self.in_order {
+            Some(in_order) => in_order.first(pieces),
+            None if at_random => self.pieces.random(rng, pieces),
+            None => self.pieces.rarest(rng, pieces),
+        };
         match probe {
             Probe::Found(piece) => Some(piece),
             Probe::Nothing => None,
             Probe::GaveUp => {
-                let rank = |piece| if at_random { 0 } else { self.pieces.count(piece) };
+                let in_order = self.in_order.is_some();
+                let rank = |piece: PieceIndex| {
+                    let next = match (in_order, at_random) {
+                        (true, _) => piece.get(),
+                        (false, true) => 0,
+                        (false, false) => self.pieces.count(piece),
+                    };
+                    (Reverse(self.pieces.priority(piece)), next)
+                };
                 self.sparse.find(rng, self.geometry, peer, pieces, rank)
             }
         }

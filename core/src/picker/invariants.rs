@@ -24,6 +24,11 @@ impl Picker {
         self.pieces.check_invariants();
         let is_missing = |piece| matches!(self.pieces.state(piece), PieceState::Missing { .. });
         self.sparse.check_invariants(geometry, is_missing);
+        if let Some(in_order) = &self.in_order {
+            in_order.check_invariants(geometry.pieces().filter(|&piece| is_missing(piece)), |piece| {
+                self.pieces.priority(piece)
+            });
+        }
         self.doubles.check_invariants(asked(geometry, &self.open));
 
         let open_count = geometry.pieces().filter(|&piece| self.slot(piece).is_some()).count();

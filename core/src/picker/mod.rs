@@ -8,7 +8,8 @@
 //! 1. free blocks of open pieces, first the piece that this peer was asked for last, then the one
 //!    opened first: only a complete piece is worth something;
 //! 2. blocks that nobody is waited for any more ([`Picker::release`]);
-//! 3. a new piece, the rarest that the peer has, or any while we have next to nothing;
+//! 3. a new piece, of those of the highest priority the rarest that the peer has, or any while we
+//!    have next to nothing, or the first if they are wanted in order;
 //! 4. if nothing is left to ask for at all: blocks that others have been asked for (endgame).
 //!
 //! A peer that got nothing is to ask again when something changes: a block was given back or
@@ -21,6 +22,8 @@ mod endgame;
 mod exclusive;
 mod invariants;
 mod open_piece;
+mod priorities;
+mod rarity;
 mod sparse;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ use availability::{Availability, PieceState};
 use endgame::Doubles;
 use exclusive::Exclusives;
 use open_piece::OpenPiece;
+use priorities::InOrder;
 use sparse::Sparse;
 
 pub use answers::Received;
@@ -47,8 +51,8 @@ use crate::rng::Rng;
 
 /// Chooses the blocks to ask for, for one torrent that is not complete.
 ///
-/// Every piece that is not had is wanted. A pick takes the same time however many pieces there are;
-/// the tables take 16 bytes a piece.
+/// Every piece that is neither had nor of priority 0 is wanted. A pick takes the same time however
+/// many pieces there are; the tables take 17 bytes a piece.
 #[derive(Debug)]
 pub struct Picker {
     geometry: Geometry,
@@ -56,6 +60,8 @@ pub struct Picker {
     pieces: Availability,
     /// The missing ones once more, for peers that have few of them.
     sparse: Sparse,
+    /// The missing ones once more, if they are wanted in order.
+    in_order: Option<InOrder>,
     open: Vec<OpenPiece>,
     /// The open pieces with free blocks, the oldest first.
     joinable: BTreeSet<(u64, PieceIndex)>,
@@ -76,6 +82,7 @@ impl Picker {
             geometry,
             pieces: Availability::new(geometry, have, rng),
             sparse: Sparse::new(geometry, have),
+            in_order: None,
             open: Vec::new(),
             joinable: BTreeSet::new(),
             opened_count: 0,
@@ -89,8 +96,9 @@ impl Picker {
 
     /// Counts the pieces of a peer, once its set is known.
     ///
-    /// From here to [`Picker::remove_peer`] the set changes through [`Picker::add_have`] alone. A
-    /// peer that has nothing yet may be added or not: it counts for nothing.
+    /// From here to [`Picker::remove_peer`] the set changes through [`Picker::add_have`] and
+    /// [`Picker::remove_have`] alone. A peer that has nothing yet may be added or not: it counts for
+    /// nothing.
     pub fn add_peer(&mut self, pieces: &Bitfield) {
         self.pieces.add_peer(self.geometry, pieces);
     }
@@ -114,23 +122,32 @@ impl Picker {
         self.pieces.add_have(pieces, piece)
     }
 
+    /// Takes `piece` out of the set of a peer that has been added: it has lost it. False if it was
+    /// not in. Blocks of it that the peer was asked for are the caller's to give back.
+    pub fn remove_have(&mut self, peer: PeerKey, pieces: &mut Bitfield, piece: PieceIndex) -> bool {
+        // What was found for the peer may be this piece, and it may come to have others instead.
+        self.sparse.forget(peer);
+        self.pieces.remove_have(pieces, piece)
+    }
+
     /// How many peers have the piece.
     #[must_use]
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.pieces.count(piece)
     }
 
-    /// Whether the piece is still to be fetched: neither had nor complete and being stored.
+    /// Whether the piece is still to be fetched: of a priority above 0, and neither had nor complete
+    /// and being stored.
     ///
     /// This and [`Picker::count_wanted`] are for a count per peer of the wanted pieces that it has:
-    /// we are interested in it while that isn't zero. Only two things change whether a piece is
-    /// wanted: [`Picker::take_piece`] (one less for each peer that has it) and
-    /// [`Picker::failed`] (one more).
+    /// we are interested in it while that isn't zero. Only these change whether a piece is wanted:
+    /// [`Picker::take_piece`] (one less for each peer that has it), [`Picker::failed`] (one more) and
+    /// [`Picker::set_priority`].
     #[must_use]
     pub fn wants(&self, piece: PieceIndex) -> bool {
         match self.pieces.state(piece) {
             PieceState::Missing { .. } | PieceState::Open { .. } => true,
-            PieceState::Storing | PieceState::Have => false,
+            PieceState::Unwanted | PieceState::Storing | PieceState::Have => false,
         }
     }
 
@@ -147,7 +164,8 @@ impl Picker {
     /// How many pieces are wanted in all.
     #[must_use]
     pub fn wanted_count(&self) -> u32 {
-        self.geometry.piece_count() - self.pieces.have_count() - self.pieces.storing_count()
+        let open_count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        self.pieces.missing_count() + open_count
     }
 
     /// How many pieces are had.
@@ -196,7 +214,7 @@ impl Picker {
         self.open.push(OpenPiece::new(piece, self.opened_count, peer, block_count));
         self.opened_count += 1;
         self.open_len += u64::from(self.geometry.len_of(piece));
-        self.sparse.remove(piece);
+        self.unlist(piece);
         self.set_open(piece, slot);
         self.note_free(slot);
         slot
@@ -211,7 +229,9 @@ impl Picker {
     fn slot(&self, piece: PieceIndex) -> Option<usize> {
         match self.pieces.state(piece) {
             PieceState::Open { slot } => Some(slot as usize),
-            PieceState::Missing { .. } | PieceState::Storing | PieceState::Have => None,
+            PieceState::Unwanted | PieceState::Missing { .. } | PieceState::Storing | PieceState::Have => {
+                None
+            }
         }
     }
 

@@ -66,13 +66,13 @@ impl Sparse {
     }
 
     /// A missing piece of the peer with the lowest `rank` among some, if it has any at all.
-    pub(super) fn find(
+    pub(super) fn find<R: Ord>(
         &mut self,
         rng: &mut Rng,
         geometry: Geometry,
         peer: PeerKey,
         pieces: &Bitfield,
-        rank: impl Fn(PieceIndex) -> u32,
+        rank: impl Fn(PieceIndex) -> R,
     ) -> Option<PieceIndex> {
         let Self { missing, generation, memos } = self;
         let memo = memos.entry(peer).or_insert_with(|| Memo {

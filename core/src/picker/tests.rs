@@ -4,6 +4,7 @@ use super::*;
 use crate::block::BlockPool;
 use crate::key::Key;
 use crate::piece::BLOCK_LEN;
+use crate::priority::Priority;
 
 /// A picker with its surroundings. Blocks are written `2b`: the second block of piece 2.
 struct Table {
@@ -91,6 +92,17 @@ impl Table {
         let released = self.picker.release(peer(name), self.block(block));
         self.picker.check_invariants();
         released
+    }
+
+    /// Gives pieces their priorities: a digit each.
+    fn prioritise(&mut self, digits: &str) -> Vec<(PeerKey, BlockRef)> {
+        let digits = digits.bytes().map(|digit| Priority::new(digit - b'0').unwrap());
+        let mut cancel = Vec::new();
+        for (piece, priority) in self.geometry.pieces().zip(digits) {
+            cancel.extend(self.picker.set_priority(piece, priority));
+            self.picker.check_invariants();
+        }
+        cancel
     }
 
     /// A whole piece, from asking to the verdict.
@@ -302,6 +314,54 @@ fn interest_follows_the_pieces() {
     table.fetch('p', 2, true);
     assert!(!table.picker.wants(table.piece(2)));
     assert_eq!(table.picker.count_wanted(&pieces), 1);
+}
+
+#[test]
+fn a_higher_priority_goes_before_a_rarer_piece_and_none_is_not_asked_for() {
+    let mut table = picker("3 1 2 1 2", "...x.");
+    table.prioritise("70475");
+    assert_eq!(table.picker.wanted_count(), 3);
+    assert_eq!(table.pick('p', "all", 9, 9), "0a 0b 4a 4b 2a 2b");
+    assert!(table.picker.in_endgame());
+    table.prioritise("77777");
+    assert_eq!(table.pick('q', "all", 9, 9), "1a 1b");
+}
+
+#[test]
+fn an_open_piece_that_is_wanted_no_more_is_given_up_and_cancelled() {
+    let mut table = picker("1 2", "..");
+    assert_eq!(table.pick('p', "all", 2, 9), "0a 0b");
+    table.receive('p', "0a");
+    assert_eq!(table.prioritise("0"), [(peer('p'), table.block("0b"))]);
+    assert_eq!((table.picker.held_len(), table.picker.open_count()), (0, 0));
+    assert_eq!(table.receive('p', "0b"), "unwanted");
+    assert_eq!(table.pick('p', "all", 9, 9), "1a 1b");
+    table.prioritise("1");
+    assert_eq!(table.pick('q', "all", 9, 9), "0a 0b");
+}
+
+#[test]
+fn a_piece_that_fails_when_it_is_wanted_no_more_stays_away() {
+    let mut table = picker("1", ".");
+    assert_eq!(table.pick('p', "all", 2, 1), "0a 0b");
+    table.receive('p', "0a");
+    table.receive('p', "0b");
+    table.picker.take_piece(table.piece(0)).unwrap();
+    assert_eq!(table.prioritise("0"), []);
+    table.picker.failed(table.piece(0));
+    table.picker.check_invariants();
+    assert_eq!((table.pick('p', "all", 2, 1), table.picker.wanted_count()), (String::new(), 0));
+}
+
+#[test]
+fn in_order_means_by_priority_and_then_by_number() {
+    let mut table = picker("3 1 2 1 4", "...x.");
+    table.picker.set_in_order(true);
+    table.prioritise("44447");
+    assert_eq!(table.pick('p', "all", 6, 9), "4a 4b 0a 0b 1a 1b");
+    assert_eq!(table.pick('q', ".xx", 6, 9), "2a 2b");
+    table.give_back('p', "0a 0b");
+    assert_eq!(table.pick('q', "all", 1, 9), "0a");
 }
 
 #[test]

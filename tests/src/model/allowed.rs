@@ -1,5 +1,7 @@
 //! What may be chosen when.
 
+use std::cmp::Reverse;
+
 use peerless_core::PeerKey;
 use peerless_core::picker::{ASKERS_MAX, ENDGAME_COUNT, PROBE_MAX, RANDOM_FIRST_COUNT, TAKEOVERS_MAX};
 use peerless_core::piece::{BlockRef, PieceIndex};
@@ -74,10 +76,20 @@ impl Model {
     fn rarest(&self, peer: PeerKey) -> Vec<BlockRef> {
         let missing = self.missing();
         let have_count = self.all(|piece| matches!(piece, Piece::Have)).len();
-        let any = have_count < RANDOM_FIRST_COUNT as usize || missing.len() > PROBE_MAX;
+        // More than one pick looks at: then the choice is only nearly the best.
+        let many = missing.len() > PROBE_MAX;
+        let at_random = have_count < RANDOM_FIRST_COUNT as usize;
         let theirs: Vec<_> = missing.into_iter().filter(|piece| self.peers[&peer].contains(piece)).collect();
-        let least = theirs.iter().map(|&piece| self.availability(piece)).min();
-        let pieces = theirs.into_iter().filter(|&piece| any || Some(self.availability(piece)) == least);
+        let rank = |piece: PieceIndex| {
+            let next = match (self.in_order, at_random) {
+                (true, _) => piece.as_usize(),
+                (false, true) => 0,
+                (false, false) => self.availability(piece),
+            };
+            (Reverse(self.priorities[piece.as_usize()]), next)
+        };
+        let best = theirs.iter().map(|&piece| rank(piece)).min();
+        let pieces = theirs.into_iter().filter(|&piece| many || Some(rank(piece)) == best);
         pieces.flat_map(|piece| self.geometry.blocks(piece)).collect()
     }
 
