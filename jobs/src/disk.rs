@@ -3,13 +3,15 @@
 //! What is trusted and what is claimed is decided in [`believe`] and in [`save`]; which piece is
 //! asked for when is the core's business.
 
+pub(crate) mod advice;
 mod believe;
 mod holes;
 pub(crate) mod open;
 pub(crate) mod positioned;
 pub(crate) mod root;
 mod save;
-pub(crate) mod transfer;
+pub(crate) mod stored;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

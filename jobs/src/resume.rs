@@ -14,10 +14,10 @@ use std::io::{Read as _, Write as _};
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::{DiskError, InfoHash};
+use peerless_hash::sha1;
 
 use crate::disk::root::{Access, Root, Stat};
 use crate::error::disk_error;
-use crate::hash::sha1;
 
 /// Names the format; its last byte is the version.
 const MAGIC: &[u8; 16] = b"peerless resume\x01";

@@ -40,7 +40,7 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 8] = [
+    let all: [(&str, Vec<Seed>); 9] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
