@@ -28,7 +28,7 @@ impl Machine {
     }
 
     /// Whichever tracker has not heard by now that we stop will not.
-    pub(super) fn await_no_trackers(&mut self) {
+    pub(super) fn give_trackers_up(&mut self) {
         self.trackers_awaited = false;
         self.maybe_closed.extend(&self.closing);
     }

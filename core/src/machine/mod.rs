@@ -162,7 +162,7 @@ impl Machine {
                     self.trackers.on_timer(&mut self.cx);
                     self.hear_trackers();
                 }
-                TimerKey::StopAnnounce => self.await_no_trackers(),
+                TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
             }
         }
