@@ -59,6 +59,7 @@ impl Machine {
                     let news = (heard.news, heard.more);
                     let addrs = torrent.announcer.on_news(&mut self.cx, &stats, tier, news);
                     torrent.announce_due(&mut self.cx);
+                    self.may_have_closed(key);
                     self.add_candidates(key, addrs, Source::Tracker);
                 }
                 Asker::Scrape { number } => {

@@ -107,6 +107,10 @@ impl Download {
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }
+        if blocks.is_empty() {
+            return;
+        }
+        cx.budget.note_asked(key);
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);
@@ -237,7 +241,10 @@ impl Download {
             }
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
-        self.refill = true;
+        // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
+        // the place of a piece that only it could finish.
+        let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
+        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -290,6 +297,7 @@ impl Download {
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
         let piece_len = self.piece_len();
+        cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
     }
 
@@ -302,6 +310,9 @@ impl Download {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
+        if (self.counted == 0) != (counted == 0) {
+            cx.budget.set_holder(self.torrent, counted > 0);
+        }
         (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
         (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
         self.counted = counted;

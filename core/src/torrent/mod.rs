@@ -16,7 +16,7 @@ mod saving;
 mod upload;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +57,12 @@ pub(crate) struct Torrent {
     have: Bitfield,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
+    /// The same by who is at the other end: of two to one peer, the one that is kept.
+    by_id: BTreeMap<PeerId, PeerKey>,
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
+    /// Whether it is in the session's line of those with an address ready to dial.
+    pub(crate) waits_to_dial: bool,
     choker: Choker,
     saving: Saving,
     /// Peers that may request.
@@ -117,6 +121,8 @@ impl Torrent {
             phase: Phase::Checking(Checking::default()),
             have: Bitfield::empty(piece_count),
             peers: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            waits_to_dial: false,
             announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
             candidates,
             choker: Choker::default(),
@@ -141,9 +147,8 @@ impl Torrent {
     }
 
     /// The connection to this peer, if there is one.
-    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
-        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
-        self.peers.iter().copied().find(is_it)
+    pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
+        self.by_id.get(&id).copied()
     }
 
     /// A peer has shaken hands: it is told what we have and can.
@@ -152,6 +157,7 @@ impl Torrent {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
+        peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
         if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
         }
@@ -164,6 +170,11 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
+        if let Some(open) = peer.open()
+            && self.by_id.get(&open.id) == Some(&peer.key)
+        {
+            self.by_id.remove(&open.id);
+        }
         if let Phase::Leeching(download) = &mut self.phase {
             download.on_peer_gone(cx, peer);
         }
