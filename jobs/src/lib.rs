@@ -80,8 +80,8 @@ impl Jobs {
                 let result = self.disk.store(torrent, &storage, piece, &blocks, digest_blocks);
                 JobDone::Stored { torrent, piece, blocks, result }
             }
-            Job::Read { torrent, peer, storage, range } => {
-                let result = self.disk.read(torrent, &storage, range);
+            Job::Read { torrent, peer, storage, range, buffer } => {
+                let result = self.disk.read(torrent, &storage, range, buffer);
                 JobDone::Read { torrent, peer, range, result }
             }
             Job::Save { torrent, storage, have, close } => {
