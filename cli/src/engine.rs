@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerless_core::metainfo::Metainfo;
-use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Purpose, Session};
 use peerless_jobs::Jobs;
 
 use crate::args::{NetworkArgs, RuntimeArg, VoiceArgs};
@@ -146,9 +146,8 @@ fn drive(
     listeners: Listeners,
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
-    let jobs =
+    let work =
         Jobs::new(peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() });
-    let work = move |job: Job| -> JobDone { jobs.run(job) };
     let on_event = |session: &mut Session, now: Instant, event: Event| match transfer.on_event(now, event) {
         Some(Action::ShutDown) => session.shut_down(now),
         Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),

@@ -70,6 +70,7 @@ mod timer;
 mod torrent;
 pub mod tracker;
 pub mod wire;
+mod work;
 
 pub use config::Config;
 pub use id::{InfoHash, InfoHashError, PeerId};
@@ -85,3 +86,4 @@ pub use record::{Divergence, ReplayError, Replayed, replay};
 pub use session::{AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;
+pub use work::Work;

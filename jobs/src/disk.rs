@@ -4,6 +4,7 @@
 //! asked for when is the core's business.
 
 mod believe;
+pub(crate) mod cached;
 mod holes;
 pub(crate) mod open;
 pub(crate) mod positioned;

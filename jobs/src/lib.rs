@@ -22,7 +22,7 @@ pub use peerless_core::Lane;
 
 use std::path::PathBuf;
 
-use peerless_core::{Job, JobDone};
+use peerless_core::{Job, JobDone, Work};
 
 use disk::Disk;
 use record::Recording;
@@ -99,6 +99,32 @@ impl Jobs {
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
             }
+        }
+    }
+}
+
+impl Work for Jobs {
+    fn run(&self, job: Job) -> JobDone {
+        self.run(job)
+    }
+
+    /// Reads for a peer what the system has in memory; everything else is for a worker.
+    fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+        match job {
+            Job::Read { torrent, peer, storage, range, mut buffer } => {
+                if self.disk.read_cached(torrent, &storage, range, &mut buffer).is_some() {
+                    Ok(JobDone::Read { torrent, peer, range, result: Ok(buffer) })
+                } else {
+                    Err(Job::Read { torrent, peer, storage, range, buffer })
+                }
+            }
+            Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Save { .. }
+            | Job::Announce { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => Err(job),
         }
     }
 }

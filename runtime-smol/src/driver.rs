@@ -211,7 +211,11 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Output::Close { peer, reason: _ } => drop(state.conns.remove(&peer)),
-                Output::Job(job) => state.workers.add(job),
+                Output::Job(job) => {
+                    if let Some(done) = state.workers.add(job) {
+                        state.session.handle_input(self.now(), Input::Done(done));
+                    }
+                }
                 Output::Event(event) => (state.on_event)(&mut state.session, self.now(), event),
             }
         }
