@@ -1,6 +1,6 @@
 //! Hashing what is in memory, and making the digests of a new torrent.
 //!
-//! How it is done fast is in `peerless-hash`, for what is in memory, and in [`crate::pieces`], for
+//! How it is done fast is in `peerless-hash`, for what is in memory, and in `pieces.rs`, for
 //! what is on disk.
 
 use std::fs::File;

@@ -211,7 +211,7 @@ impl Disk {
                 let result = self.store(storage.metainfo.info_hash(), piece, &blocks, digest_blocks);
                 JobDone::Stored { torrent, piece, blocks, result }
             }
-            Job::Read { torrent, peer, storage, range } => {
+            Job::Read { torrent, peer, storage, range, buffer: _ } => {
                 let result = self.read(storage.metainfo.info_hash(), range);
                 JobDone::Read { torrent, peer, range, result }
             }

@@ -81,7 +81,7 @@ impl Machine {
             peer.send_handshake(&mut self.cx, info_hash);
         }
         let piece_count = torrent.storage.metainfo.geometry().piece_count();
-        peer.on_open(&mut self.cx, peer_id, piece_count);
+        peer.on_open(&mut self.cx, &handshake, piece_count);
         self.half_open.retain(|(_, half_open)| *half_open != key);
         torrent.on_peer_open(&mut self.cx, peer, &handshake);
         Ok(())

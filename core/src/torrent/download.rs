@@ -88,12 +88,23 @@ impl Download {
         self.storing.contains_key(&piece)
     }
 
-    /// Fills the pipeline of a peer that lets us request.
+    /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
         let Some(open) = peer.open_mut() else { return };
         let room = open.requests.room();
-        if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
+        if room == 0 || !open.flow.am_interested {
+            return;
+        }
+        let geometry = self.storage.metainfo.geometry();
+        let choking = open.flow.peer_choking;
+        // BEP 6: some pieces may be asked for while choked, others are advised when not.
+        let first = if choking {
+            open.fast.allowed(geometry)
+        } else {
+            open.fast.suggested(geometry, |piece| self.picker.wants(piece))
+        };
+        if choking && first.is_empty() {
             return;
         }
         let mut may_open = cx.budget.pieces_to_open(self.piece_len());
@@ -102,8 +113,13 @@ impl Download {
             may_open = may_open.max(1);
         }
         let mut blocks = Vec::new();
-        self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        self.picker.pick_of(key, &open.pieces, &first, room, may_open, &mut blocks);
         let opened = self.settle(cx);
+        if !choking {
+            let (room, may_open) = (room - blocks.len(), may_open.saturating_sub(opened));
+            self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        }
+        let opened = opened + self.settle(cx);
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }

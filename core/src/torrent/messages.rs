@@ -24,21 +24,22 @@ impl Torrent {
         let Some(peer) = peers.get_mut(key) else { return Ok(()) };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
-            Message::KeepAlive
-            | Message::Suggest { .. }
+            Message::KeepAlive | Message::Unknown { .. } => Ok(()),
+            Message::Suggest { .. }
             | Message::HaveAll
             | Message::HaveNone
             | Message::Reject { .. }
-            | Message::AllowedFast { .. }
-            | Message::Unknown { .. } => Ok(()),
+            | Message::AllowedFast { .. } => return self.on_fast(cx, peer, message),
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
                 self.may_ask |= open.flow.on_unchoke(cx.now);
+                open.requests.retry();
                 Ok(())
             }
             Message::Interested => {
                 open.flow.peer_interested = true;
                 self.offer_slot(cx, peer);
+                self.grant_fast(cx, peer);
                 Ok(())
             }
             Message::NotInterested => {
@@ -52,7 +53,7 @@ impl Torrent {
             Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
             Message::Have { index } => return self.on_have(cx, peer, index),
             Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
-            Message::Request { index, begin, len } => self.on_request(peer, index, begin, len),
+            Message::Request { index, begin, len } => self.on_request(cx, peer, index, begin, len),
             Message::Piece { index, begin, data } => self.on_piece(cx, peers, key, index, begin, data),
             Message::Cancel { index, begin, len } => {
                 if let Some(range) = self.storage.metainfo.geometry().range(index, begin, len) {
@@ -67,6 +68,10 @@ impl Torrent {
     fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) -> Result<(), PeerError> {
         let Some(open) = peer.open_mut().filter(|open| !open.flow.peer_choking) else { return Ok(()) };
         open.flow.on_choke(cx.now)?;
+        if open.fast.is_on {
+            // BEP 6: each request is still answered, if only by a reject.
+            return Ok(());
+        }
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
         if let Phase::Leeching(download) = &mut self.phase {
@@ -100,6 +105,16 @@ impl Torrent {
             Ok(pieces) => pieces,
             Err(error) => return Err(CloseReason::Violation(PeerError::Bitfield(error))),
         };
+        self.on_pieces(cx, peer, pieces)
+    }
+
+    /// A peer has told many of its pieces at once.
+    pub(super) fn on_pieces(
+        &mut self,
+        cx: &mut Cx,
+        peer: &mut Peer,
+        pieces: Bitfield,
+    ) -> Result<(), CloseReason> {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
         self.may_ask = true;

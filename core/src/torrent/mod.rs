@@ -10,6 +10,7 @@ mod checking;
 mod choker;
 mod download;
 mod extended;
+mod fast;
 mod messages;
 mod rounds;
 mod saving;
@@ -158,8 +159,14 @@ impl Torrent {
         }
         self.peers.insert(peer.key);
         peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
-        if !self.have.is_empty() {
+        // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
+        let fast = handshake.has_fast();
+        if fast && self.have.is_full() {
+            peer.send(cx, Message::HaveAll);
+        } else if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        } else if fast {
+            peer.send(cx, Message::HaveNone);
         }
         if handshake.has_extensions() {
             self.send_hello(cx, peer);
