@@ -19,7 +19,7 @@ use crate::progress::Screen;
 use crate::signal::Signals;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{random, source};
+use crate::{descriptors, random, source};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -79,6 +79,9 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     if let Some(path) = &plan.network.record {
         // Told now, and not once the first part is to be written.
         File::create(path).map_err(|error| Failure::unwritable(path, &error))?;
+    }
+    if let Some(words) = descriptors::make_room(loaded.len(), plan.network.max_peers) {
+        transfer.note(&words);
     }
     let listeners = Listeners::bind(plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());

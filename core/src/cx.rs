@@ -58,10 +58,13 @@ pub(crate) enum PeerTimer {
     KeepAlive,
     /// Until a peer that owes blocks is snubbed.
     Snub,
+    /// Until time matters to an extension.
+    Extension,
 }
 
 impl PeerTimer {
-    pub(crate) const ALL: [Self; 4] = [Self::Handshake, Self::Idle, Self::KeepAlive, Self::Snub];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Handshake, Self::Idle, Self::KeepAlive, Self::Snub, Self::Extension];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -249,6 +249,25 @@ pub enum JobDone {
     },
 }
 
+impl JobDone {
+    /// The torrent that it is about, if it is about one.
+    #[must_use]
+    pub const fn torrent(&self) -> Option<TorrentKey> {
+        match self {
+            Self::Opened { torrent, .. }
+            | Self::Checked { torrent, .. }
+            | Self::Stored { torrent, .. }
+            | Self::Read { torrent, .. }
+            | Self::Saved { torrent, .. }
+            | Self::Announced { torrent, .. }
+            | Self::Resolved { whom: ResolveFor::Peer(torrent), .. } => Some(*torrent),
+            Self::Resolved { whom: ResolveFor::Tracker, .. }
+            | Self::Scraped { .. }
+            | Self::Recorded { .. } => None,
+        }
+    }
+}
+
 /// What [`Job::Open`] found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Opened {

@@ -47,6 +47,7 @@ pub mod block;
 mod budget;
 mod config;
 mod cx;
+pub mod extension;
 mod family;
 mod id;
 mod input;

@@ -159,6 +159,15 @@ pub enum Event {
         /// Its address.
         addr: SocketAddr,
     },
+    /// A peer has told the name of its client.
+    PeerNamed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its address.
+        addr: SocketAddr,
+        /// The client, by its own words: foreign text of a few dozen characters.
+        client: String,
+    },
     /// A connection has ended.
     PeerClosed {
         /// Its torrent, if that was known.

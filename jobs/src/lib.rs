@@ -11,6 +11,7 @@ pub mod hash;
 mod http;
 mod lock;
 mod parallel;
+mod pieces;
 mod record;
 mod resolve;
 mod resume;

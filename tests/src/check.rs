@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use peerless_core::extension::Hello;
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::rng::Rng;
@@ -226,6 +227,15 @@ pub fn magnet(bytes: &[u8]) {
         return;
     };
     assert_eq!(magnet.to_string().parse(), Ok(magnet), "it reads differently when written out");
+}
+
+/// Arbitrary bytes are what an extension has or an error; what is taken from it is bounded and reads
+/// the same when it is written out.
+pub fn extension(bytes: &[u8]) {
+    if let Ok(hello) = Hello::parse(bytes) {
+        assert!(hello.client.as_ref().is_none_or(|name| name.chars().count() <= 64), "the name is a book");
+        assert_eq!(Hello::parse(&hello.encode()), Ok(hello), "it reads differently when written out");
+    }
 }
 
 /// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the

@@ -74,4 +74,13 @@ proptest! {
     ]) {
         check::magnet(&bytes);
     }
+
+    #[test]
+    fn extensions(bytes in prop_oneof![
+        nearly(b"d1:md11:lt_donthavei7e11:upload_onlyi3e11:ut_metadatai2ee13:metadata_sizei31235e1:pi6881e\
+            4:reqqi500e11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..100),
+    ]) {
+        check::extension(&bytes);
+    }
 }

@@ -51,6 +51,11 @@ fn magnet() {
 }
 
 #[test]
+fn extension() {
+    replay("extension", check::extension);
+}
+
+#[test]
 fn session() {
     replay("session", check::session);
 }

@@ -77,6 +77,7 @@ impl Machine {
         for key in told {
             if let Some(torrent) = self.torrents.get_mut(key) {
                 torrent.announce_due(&mut self.cx);
+                self.may_have_closed(key);
             }
         }
     }

@@ -88,12 +88,23 @@ impl Download {
         self.storing.contains_key(&piece)
     }
 
-    /// Fills the pipeline of a peer that lets us request.
+    /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
         let Some(open) = peer.open_mut() else { return };
         let room = open.requests.room();
-        if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
+        if room == 0 || !open.flow.am_interested {
+            return;
+        }
+        let geometry = self.storage.metainfo.geometry();
+        let choking = open.flow.peer_choking;
+        // BEP 6: some pieces may be asked for while choked, others are advised when not.
+        let first = if choking {
+            open.fast.allowed(geometry)
+        } else {
+            open.fast.suggested(geometry, |piece| self.picker.wants(piece))
+        };
+        if choking && first.is_empty() {
             return;
         }
         let mut may_open = cx.budget.pieces_to_open(self.piece_len());
@@ -102,11 +113,20 @@ impl Download {
             may_open = may_open.max(1);
         }
         let mut blocks = Vec::new();
-        self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        self.picker.pick_of(key, &open.pieces, &first, room, may_open, &mut blocks);
         let opened = self.settle(cx);
+        if !choking {
+            let (room, may_open) = (room - blocks.len(), may_open.saturating_sub(opened));
+            self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        }
+        let opened = opened + self.settle(cx);
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }
+        if blocks.is_empty() {
+            return;
+        }
+        cx.budget.note_asked(key);
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);
@@ -212,6 +232,13 @@ impl Download {
         was_storing
     }
 
+    /// Gives back blocks that a peer will not send.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
+        blocks.iter().for_each(|block| self.picker.give_back(peer, *block));
+        self.refill |= !blocks.is_empty();
+        self.settle(cx);
+    }
+
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
@@ -230,7 +257,10 @@ impl Download {
             }
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
-        self.refill = true;
+        // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
+        // the place of a piece that only it could finish.
+        let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
+        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -283,6 +313,7 @@ impl Download {
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
         let piece_len = self.piece_len();
+        cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
     }
 
@@ -295,6 +326,9 @@ impl Download {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
+        if (self.counted == 0) != (counted == 0) {
+            cx.budget.set_holder(self.torrent, counted > 0);
+        }
         (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
         (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
         self.counted = counted;

@@ -9,13 +9,15 @@ mod candidates;
 mod checking;
 mod choker;
 mod download;
+mod extended;
+mod fast;
 mod messages;
 mod rounds;
 mod saving;
 mod upload;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
@@ -56,8 +58,12 @@ pub(crate) struct Torrent {
     have: Bitfield,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
+    /// The same by who is at the other end: of two to one peer, the one that is kept.
+    by_id: BTreeMap<PeerId, PeerKey>,
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
+    /// Whether it is in the session's line of those with an address ready to dial.
+    pub(crate) waits_to_dial: bool,
     choker: Choker,
     saving: Saving,
     /// Peers that may request.
@@ -116,6 +122,8 @@ impl Torrent {
             phase: Phase::Checking(Checking::default()),
             have: Bitfield::empty(piece_count),
             peers: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            waits_to_dial: false,
             announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
             candidates,
             choker: Choker::default(),
@@ -140,19 +148,28 @@ impl Torrent {
     }
 
     /// The connection to this peer, if there is one.
-    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
-        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
-        self.peers.iter().copied().find(is_it)
+    pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
+        self.by_id.get(&id).copied()
     }
 
-    /// A peer has shaken hands: it is told what we have.
-    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer) {
+    /// A peer has shaken hands: it is told what we have and can.
+    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer, handshake: &Handshake) {
         if self.peers.is_empty() {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
-        if !self.have.is_empty() {
+        peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
+        // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
+        let fast = handshake.has_fast();
+        if fast && self.have.is_full() {
+            peer.send(cx, Message::HaveAll);
+        } else if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        } else if fast {
+            peer.send(cx, Message::HaveNone);
+        }
+        if handshake.has_extensions() {
+            self.send_hello(cx, peer);
         }
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }
@@ -160,6 +177,11 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
+        if let Some(open) = peer.open()
+            && self.by_id.get(&open.id) == Some(&peer.key)
+        {
+            self.by_id.remove(&open.id);
+        }
         if let Phase::Leeching(download) = &mut self.phase {
             download.on_peer_gone(cx, peer);
         }
