@@ -153,7 +153,9 @@ mod tests {
         let show = |heard: Heard| match heard.news {
             News::Announced(_) => format!("ok, more: {}", heard.more),
             News::Failed(error) => format!("{error}, more: {}", heard.more),
-            news => format!("{news:?}, more: {}", heard.more),
+            news @ (News::Scraped(_) | News::Silent(_) | News::Over) => {
+                format!("{news:?}, more: {}", heard.more)
+            }
         };
         trackers.take_heard().into_iter().map(show).collect()
     }
