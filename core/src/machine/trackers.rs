@@ -67,7 +67,6 @@ impl Machine {
                     if let Some(result) = scraped(heard.news)
                         && let Some(url) = self.scrapes.remove(&number)
                     {
-                        self.trackers.forget_scrape(number);
                         self.cx.event(Event::Scraped { url, result });
                     }
                 }

@@ -195,7 +195,8 @@ impl Hearing {
     ) -> bool {
         parts.open_count = parts.open_count.saturating_sub(1);
         let more = parts.open_count > 0;
-        if result.is_ok() {
+        // A scrape is asked once: nothing is kept of it.
+        if result.is_ok() && matches!(asker, Asker::Tier { .. }) {
             self.alive.insert((asker, family));
         } else {
             self.alive.remove(&(asker, family));
@@ -227,13 +228,6 @@ impl Hearing {
         let gone: Vec<_> = self.alive.range(range).copied().collect();
         for it in gone {
             self.alive.remove(&it);
-        }
-    }
-
-    /// Forgets it of one who asks no more.
-    pub(super) fn forget(&mut self, asker: Asker) {
-        for family in IpFamily::ALL {
-            self.alive.remove(&(asker, family));
         }
     }
 }

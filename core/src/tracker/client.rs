@@ -60,11 +60,6 @@ impl Trackers {
         self.hearing.take()
     }
 
-    /// A scrape is over: nothing is kept of it.
-    pub(crate) fn forget_scrape(&mut self, number: u32) {
-        self.hearing.forget(Asker::Scrape { number });
-    }
-
     /// A GET of an announce URL has ended.
     pub(crate) fn on_announced(
         &mut self,
