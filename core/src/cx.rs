@@ -65,11 +65,14 @@ pub(crate) enum TorrentTimer {
     Dial,
     Choke,
     Save,
+    /// Until complete pieces wait no longer for others.
+    Store,
     Progress,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 5] = [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Store, Self::Progress];
 }
 
 impl Cx {

@@ -74,8 +74,8 @@ pub use config::Config;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
-    StoreError, block_digest, verify,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FullPiece, Job, JobDone, Lane, Opened, Purpose,
+    StoreError, StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};

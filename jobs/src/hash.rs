@@ -57,11 +57,20 @@ pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
     sha1::Sha1::digest(bytes).into()
 }
 
-/// Whether `blocks`, in order, are the piece with this digest. As [`peerless_core::verify`].
-pub(crate) fn verify(blocks: &[Block], digest: Digest) -> bool {
-    let mut hasher = Hasher::default();
-    blocks.iter().for_each(|block| hasher.update(block.as_slice()));
-    hasher.matches(digest)
+/// How many pieces at once [`peerless_core::Config::hash_width`] is best set to.
+#[must_use]
+pub fn width() -> usize {
+    peerless_hash::width()
+}
+
+/// Of each of some pieces, given by its blocks in order, whether it is the one with this digest. As
+/// [`peerless_core::verify`].
+pub(crate) fn verify_each<'a>(pieces: impl Iterator<Item = (&'a [Block], Digest)>) -> Vec<bool> {
+    let (parts, want): (Vec<Vec<&[u8]>>, Vec<Digest>) =
+        pieces.map(|(blocks, digest)| (blocks.iter().map(Block::as_slice).collect(), digest)).unzip();
+    let messages: Vec<&[&[u8]]> = parts.iter().map(|parts| &parts[..]).collect();
+    let digests = peerless_hash::sha1_each(&messages).into_iter().map(Digest::Sha1);
+    digests.zip(want).map(|(digest, want)| digest == want).collect()
 }
 
 /// The digest of each block. As [`peerless_core::block_digest`].
@@ -194,8 +203,10 @@ mod tests {
         let blocks = blocks();
         let whole = blocks.iter().map(Block::as_slice).collect::<Vec<_>>().concat();
         let digest = Digest::Sha1(sha1(&whole));
-        assert!(verify(&blocks, digest) && peerless_core::verify(&blocks, digest));
-        assert!(!verify(&blocks[1..], digest));
+        let pieces = [(&blocks[..], digest), (&blocks[1..], digest), (&blocks[..], digest)];
+        let right = verify_each(pieces.into_iter());
+        assert_eq!(right, pieces.map(|(blocks, digest)| peerless_core::verify(blocks, digest)));
+        assert_eq!(right, [true, false, true]);
         assert_eq!(block_digests(&blocks), blocks.iter().map(block_digest).collect::<Vec<_>>());
     }
 

@@ -12,6 +12,7 @@ mod download;
 mod messages;
 mod rounds;
 mod saving;
+mod storing;
 mod upload;
 mod verdict;
 
@@ -274,6 +275,7 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
+        self.on_store_timer(cx);
         for timer in TorrentTimer::ALL {
             cx.timers.clear(TimerKey::Torrent(self.key, timer));
         }
