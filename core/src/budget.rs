@@ -27,6 +27,9 @@ pub(crate) struct Budget {
     storing_len: u64,
     /// Whether so much is on its way to disk that reading pauses.
     disk_busy: bool,
+    /// At least those that owed blocks at some time since reads last went on: whoever is paused is
+    /// among them.
+    askees: BTreeSet<PeerKey>,
     /// Bytes of payload being read or waiting to be sent.
     uploads_len: u64,
     /// Peers whose next read had no place, or had to wait behind those of others.
@@ -51,6 +54,7 @@ impl Budget {
             storing: BTreeMap::new(),
             storing_len: 0,
             disk_busy: false,
+            askees: BTreeSet::new(),
             uploads_len: 0,
             waiting: VecDeque::new(),
             turn: None,
@@ -112,6 +116,16 @@ impl Budget {
         few && std::mem::take(&mut self.disk_busy)
     }
 
+    /// Notes that `peer` has been asked for blocks.
+    pub(crate) fn note_asked(&mut self, peer: PeerKey) {
+        self.askees.insert(peer);
+    }
+
+    /// The peers noted since the last call.
+    pub(crate) fn take_askees(&mut self) -> BTreeSet<PeerKey> {
+        std::mem::take(&mut self.askees)
+    }
+
     /// Whether so much is on its way to disk that no further blocks are to be read.
     pub(crate) const fn is_disk_busy(&self) -> bool {
         self.disk_busy
@@ -152,6 +166,7 @@ impl Budget {
     /// Forgets a peer that is gone.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         self.waiting.retain(|waiting| *waiting != peer);
+        self.askees.remove(&peer);
     }
 }
 

@@ -155,6 +155,19 @@ impl Machine {
         }
     }
 
+    /// Lets those speak again that may not have been read.
+    pub(super) fn resume_reads(&mut self) {
+        for key in self.cx.budget.take_askees() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            if peer.owes() {
+                self.cx.budget.note_asked(key);
+            }
+            if peer.wants_read(&self.cx.budget) {
+                self.cx.outbox.push_back(Output::Resume { peer: key });
+            }
+        }
+    }
+
     fn count_in(&mut self, key: PeerKey) {
         self.peer_count += 1;
         self.half_open.insert((self.cx.now, key));

@@ -306,13 +306,6 @@ impl Machine {
         }
     }
 
-    /// Lets everyone speak again: who was not read, and why, is not kept.
-    fn resume_reads(&mut self) {
-        let (peers, cx) = (&self.peers, &mut self.cx);
-        let resumed = peers.iter().filter(|(_, peer)| peer.open().is_some() && peer.wants_read(&cx.budget));
-        cx.outbox.extend(resumed.map(|(peer, _)| Output::Resume { peer }));
-    }
-
     fn on_peer_timer(&mut self, key: PeerKey, timer: PeerTimer) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match timer {

@@ -211,8 +211,12 @@ impl Peer {
     /// Whether to read what it says: not while it does not read what we send it, nor while it sends
     /// blocks faster than they get to disk.
     pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
-        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
-        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
+        self.queue.len() <= UNSENT_LEN_READ_MAX && !(budget.is_disk_busy() && self.owes())
+    }
+
+    /// Whether blocks are to come from it.
+    pub(crate) fn owes(&self) -> bool {
+        self.open().is_some_and(|open| !open.requests.is_empty())
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.

@@ -102,6 +102,9 @@ impl Download {
         for block in &blocks {
             open.requests.add(now, *block);
         }
+        if !blocks.is_empty() {
+            cx.budget.note_asked(key);
+        }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);
     }
