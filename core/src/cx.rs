@@ -67,12 +67,14 @@ pub(crate) enum TorrentTimer {
     Save,
     /// Until complete pieces wait no longer for others.
     Store,
+    /// Until blocks in flight are waited for no longer from one peer alone.
+    Endgame,
     Progress,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Store, Self::Progress];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Store, Self::Endgame, Self::Progress];
 }
 
 impl Cx {

@@ -336,6 +336,7 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Store => torrent.on_store_timer(cx),
+            TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {
                 let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });

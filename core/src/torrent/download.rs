@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
 use crate::bitfield::Bitfield;
-use crate::cx::Cx;
+use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{BlockDigest, FullPiece};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
-use crate::piece::{BlockRef, PieceIndex};
+use crate::piece::{BLOCK_LEN, BlockRef, PieceIndex};
+use crate::rate::Rate;
 use crate::storage::Storage;
 use crate::time::Instant;
 use crate::wire::Message;
@@ -24,6 +25,10 @@ const UNASKED_MAX: u32 = 1000;
 /// How long one peer may take to fetch a suspect piece alone: a slow one does it at 5 KiB/s, and
 /// one that sent the bad block must not hold the piece for ever.
 const ALONE_TIME: Duration = Duration::from_secs(60);
+
+/// How long the endgame lets blocks in flight come at most before it asks others for them too: at a
+/// rate so low that more is in flight, a second copy costs nothing to speak of either.
+const ENDGAME_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Givers remembered after they left: more than ever have blocks in open pieces.
 const GONE_MAX: usize = 1000;
@@ -107,6 +112,23 @@ impl Download {
         }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);
+    }
+
+    /// If the endgame has begun: lets what is in flight come for as long as that takes at the present
+    /// rate, before it is asked for a second time. Much of it is already on its way.
+    pub(crate) fn note_endgame(&mut self, cx: &mut Cx, down: &Rate) {
+        if !self.picker.in_endgame() {
+            return;
+        }
+        let len = self.picker.asked_count() as u64 * u64::from(BLOCK_LEN);
+        let rate = down.per_second_at(cx.now);
+        let millis = len.saturating_mul(1000).checked_div(rate).unwrap_or(0);
+        let wait = Duration::from_millis(millis).min(ENDGAME_WAIT_MAX);
+        self.picker.set_doubling(wait.is_zero());
+        self.refill |= wait.is_zero();
+        if !wait.is_zero() {
+            cx.timers.set(TimerKey::Torrent(self.torrent, TorrentTimer::Endgame), cx.now + wait);
+        }
     }
 
     /// Takes in a block. Returns how many bytes of it served nothing.

@@ -181,7 +181,9 @@ impl Torrent {
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            if !was_endgame {
+                download.note_endgame(cx, &self.down);
+            }
         }
     }
 
@@ -216,7 +218,9 @@ impl Torrent {
         {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            if !was_endgame {
+                download.note_endgame(cx, &self.down);
+            }
         }
         self.refill(cx, peers);
         if self.slots_changed {
@@ -249,6 +253,15 @@ impl Torrent {
         if let Some(peer) = peers.get(key) {
             peer.set_snub_timer(cx);
         }
+    }
+
+    /// What is in flight has had its time: peers that have nothing to do may be asked for it too.
+    pub(crate) fn on_endgame_timer(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.picker.set_doubling(true);
+            download.refill = true;
+        }
+        self.refill(cx, peers);
     }
 
     /// The disk failed the torrent: it stops, and the others go on.
