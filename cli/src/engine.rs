@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerless_core::metainfo::Metainfo;
-use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Job, JobDone, Purpose, Session};
-use peerless_jobs::Jobs;
+use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Purpose, Session};
 
-use crate::args::{NetworkArgs, RuntimeArg, VoiceArgs};
-use crate::exit::{Exit, Failure, words};
+use crate::args::{NetworkArgs, VoiceArgs};
+use crate::drive::Run;
+use crate::exit::{Exit, Failure};
 use crate::goals::Goals;
 use crate::json::JsonLines;
 use crate::listen::Listeners;
@@ -19,7 +19,7 @@ use crate::progress::Screen;
 use crate::signal::Signals;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{random, source};
+use crate::{descriptors, random, source};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -79,6 +79,9 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     if let Some(path) = &plan.network.record {
         // Told now, and not once the first part is to be written.
         File::create(path).map_err(|error| Failure::unwritable(path, &error))?;
+    }
+    if let Some(words) = descriptors::make_room(loaded.len(), plan.network.max_peers) {
+        transfer.note(&words);
     }
     let listeners = Listeners::bind(plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
@@ -147,38 +150,12 @@ fn drive(
     listeners: Listeners,
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
-    let jobs =
-        Jobs::new(peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() });
-    let work = move |job: Job| -> JobDone { jobs.run(job) };
+    let options = peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() };
     let on_event = |session: &mut Session, now: Instant, event: Event| match transfer.on_event(now, event) {
         Some(Action::ShutDown) => session.shut_down(now),
         Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
         None => {}
     };
-    let done = match plan.network.runtime {
-        RuntimeArg::Mio => {
-            let options = peerless_mio::Options { listeners: listeners.sockets, ..Default::default() };
-            peerless_mio::Runtime::new(options).and_then(|runtime| {
-                let stop = runtime.stop_handle();
-                signals.on_stop(plan.late_exit(), move || stop.stop());
-                if signals.is_stopping() {
-                    runtime.stop_handle().stop();
-                }
-                runtime.run(session, work, on_event)
-            })
-        }
-        RuntimeArg::Smol => {
-            let options = peerless_smol::Options { listeners: listeners.sockets, ..Default::default() };
-            peerless_smol::Runtime::new(options).and_then(|runtime| {
-                let stop = runtime.stop_handle();
-                signals.on_stop(plan.late_exit(), move || stop.stop());
-                if signals.is_stopping() {
-                    runtime.stop_handle().stop();
-                }
-                runtime.run(session, work, on_event)
-            })
-        }
-    };
-    let name = plan.network.runtime.name();
-    done.map_err(|error| Failure::new(Exit::Other, format_args!("runtime {name}"), words(&error)))
+    let run = Run { runtime: plan.network.runtime, listeners, options, late_exit: plan.late_exit() };
+    run.drive(session, signals, on_event)
 }

@@ -27,9 +27,6 @@ pub(crate) struct Budget {
     storing_len: u64,
     /// Whether so much is on its way to disk that reading pauses.
     disk_busy: bool,
-    /// At least those that owed blocks at some time since reads last went on: whoever is paused is
-    /// among them.
-    askees: BTreeSet<PeerKey>,
     /// Bytes of payload being read or waiting to be sent.
     uploads_len: u64,
     /// Peers whose next read had no place, or had to wait behind those of others.
@@ -38,6 +35,10 @@ pub(crate) struct Budget {
     turn: Option<PeerKey>,
     /// Whether who is first in line did not fit, and nothing has ended since.
     full: bool,
+    /// Torrents that have pieces counted here.
+    holders: BTreeSet<TorrentKey>,
+    /// Peers that were asked for blocks since reading last went on: others were never held up.
+    asked: BTreeSet<PeerKey>,
     /// Torrents that had no room to open a piece.
     starved: BTreeSet<TorrentKey>,
     /// Whether a piece has ended since the starved were last taken.
@@ -54,11 +55,12 @@ impl Budget {
             storing: BTreeMap::new(),
             storing_len: 0,
             disk_busy: false,
-            askees: BTreeSet::new(),
             uploads_len: 0,
             waiting: VecDeque::new(),
             turn: None,
             full: false,
+            holders: BTreeSet::new(),
+            asked: BTreeSet::new(),
             starved: BTreeSet::new(),
             freed: false,
             short: false,
@@ -116,19 +118,33 @@ impl Budget {
         few && std::mem::take(&mut self.disk_busy)
     }
 
-    /// Notes that `peer` has been asked for blocks.
-    pub(crate) fn note_asked(&mut self, peer: PeerKey) {
-        self.askees.insert(peer);
-    }
-
-    /// The peers noted since the last call.
-    pub(crate) fn take_askees(&mut self) -> BTreeSet<PeerKey> {
-        std::mem::take(&mut self.askees)
-    }
-
     /// Whether so much is on its way to disk that no further blocks are to be read.
     pub(crate) const fn is_disk_busy(&self) -> bool {
         self.disk_busy
+    }
+
+    /// Notes whether a torrent has pieces counted here.
+    pub(crate) fn set_holder(&mut self, torrent: TorrentKey, holds: bool) {
+        if holds {
+            self.holders.insert(torrent);
+        } else {
+            self.holders.remove(&torrent);
+        }
+    }
+
+    /// The torrents that have pieces counted here.
+    pub(crate) fn holders(&self) -> Vec<TorrentKey> {
+        self.holders.iter().copied().collect()
+    }
+
+    /// Notes that a peer owes blocks from now on.
+    pub(crate) fn note_asked(&mut self, peer: PeerKey) {
+        self.asked.insert(peer);
+    }
+
+    /// The peers that owed blocks since this was last called. Who still does is to be noted anew.
+    pub(crate) fn take_asked(&mut self) -> BTreeSet<PeerKey> {
+        std::mem::take(&mut self.asked)
     }
 
     /// Takes `len` bytes for an upload, or notes that `peer` waits for them.
@@ -166,7 +182,7 @@ impl Budget {
     /// Forgets a peer that is gone.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         self.waiting.retain(|waiting| *waiting != peer);
-        self.askees.remove(&peer);
+        self.asked.remove(&peer);
     }
 }
 

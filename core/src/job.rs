@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::family::IpFamily;
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Digest;
 use crate::piece::{BlockRef, PieceIndex};
@@ -96,13 +97,22 @@ pub enum Job {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
+        /// In which family the host's address is to be.
+        family: IpFamily,
         /// The whole URL.
         url: String,
     },
-    /// Look up the addresses of a host that the user named as a peer.
+    /// GET a scrape URL.
+    Scrape {
+        /// Which scrape.
+        number: u32,
+        /// The whole URL.
+        url: String,
+    },
+    /// Look up the addresses of a host.
     Resolve {
-        /// Which torrent.
-        torrent: TorrentKey,
+        /// What for.
+        whom: ResolveFor,
         /// The host.
         host: String,
         /// The port to put into every address.
@@ -147,6 +157,15 @@ pub struct StoredPiece {
     pub result: Result<Vec<BlockDigest>, StoreError>,
 }
 
+/// Who is at a host whose addresses are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResolveFor {
+    /// A peer of this torrent that the user named.
+    Peer(TorrentKey),
+    /// A UDP tracker.
+    Tracker,
+}
+
 /// Jobs of one lane never wait for those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -167,7 +186,7 @@ impl Job {
             | Self::Read { .. }
             | Self::Save { .. }
             | Self::Record { .. } => Lane::Disk,
-            Self::Announce { .. } | Self::Resolve { .. } => Lane::Net,
+            Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => Lane::Net,
         }
     }
 }
@@ -222,15 +241,26 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
+        /// In which family.
+        family: IpFamily,
+        /// The answer's body.
+        result: Result<Vec<u8>, FetchError>,
+    },
+    /// Of [`Job::Scrape`].
+    Scraped {
+        /// Which scrape.
+        number: u32,
         /// The answer's body.
         result: Result<Vec<u8>, FetchError>,
     },
     /// Of [`Job::Resolve`].
     Resolved {
-        /// Which torrent.
-        torrent: TorrentKey,
+        /// What for.
+        whom: ResolveFor,
         /// The host.
         host: String,
+        /// The port that was asked for.
+        port: u16,
         /// Its addresses, with the port; or the system's words.
         result: Result<Vec<SocketAddr>, String>,
     },
@@ -239,6 +269,25 @@ pub enum JobDone {
         /// Whether it is written.
         result: Result<(), DiskError>,
     },
+}
+
+impl JobDone {
+    /// The torrent that it is about, if it is about one.
+    #[must_use]
+    pub const fn torrent(&self) -> Option<TorrentKey> {
+        match self {
+            Self::Opened { torrent, .. }
+            | Self::Checked { torrent, .. }
+            | Self::Stored { torrent, .. }
+            | Self::Read { torrent, .. }
+            | Self::Saved { torrent, .. }
+            | Self::Announced { torrent, .. }
+            | Self::Resolved { whom: ResolveFor::Peer(torrent), .. } => Some(*torrent),
+            Self::Resolved { whom: ResolveFor::Tracker, .. }
+            | Self::Scraped { .. }
+            | Self::Recorded { .. } => None,
+        }
+    }
 }
 
 /// What [`Job::Open`] found.
@@ -315,6 +364,8 @@ pub enum FetchError {
     Redirect(String),
     /// The URL can't be used.
     Url(String),
+    /// The host has no address in the family asked for.
+    NoAddress,
     /// No connection, no TLS, or another failure, in the system's words.
     Failed(String),
 }
@@ -327,6 +378,7 @@ impl fmt::Display for FetchError {
             Self::Timeout => f.write_str("no answer in time"),
             Self::Redirect(why) => write!(f, "redirect not followed: {why}"),
             Self::Url(why) => write!(f, "bad URL: {why}"),
+            Self::NoAddress => f.write_str("the host has no address"),
             Self::Failed(why) => f.write_str(why),
         }
     }

@@ -8,8 +8,8 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{Content, Create, Metainfo};
 use peerless_core::wire::{Handshake, Message};
 use peerless_core::{
-    AddTorrent, Check, Config, Input, Instant, Job, JobDone, Opened, Output, PeerId, PeerKey, Purpose,
-    Session, TorrentKey,
+    AddTorrent, Check, Config, FetchError, Input, Instant, IpFamily, Job, JobDone, Opened, Output, PeerId,
+    PeerKey, Purpose, Session, TorrentKey,
 };
 
 /// A session without a runtime: what it asks for is answered at once, or counted and dropped.
@@ -123,7 +123,10 @@ impl Crowd {
                 }
                 Output::Event(_) => self.event_count += 1,
                 Output::Job(job) => self.on_job(job),
-                Output::Connect { .. } | Output::Resume { .. } | Output::Close { .. } => {}
+                Output::Connect { .. }
+                | Output::Resume { .. }
+                | Output::Close { .. }
+                | Output::Datagram { .. } => {}
             }
         }
     }
@@ -133,11 +136,19 @@ impl Crowd {
             // Answered by [`Crowd::add`], who knows what is there.
             Job::Open { .. } => return,
             Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
-            Job::Announce { torrent, tier, .. } => {
-                let result = Ok(b"d8:intervali1800e5:peers0:e".to_vec());
-                JobDone::Announced { torrent, tier, result }
+            Job::Announce { torrent, tier, family, .. } => {
+                let result = match family {
+                    IpFamily::V4 => Ok(b"d8:intervali1800e5:peers0:e".to_vec()),
+                    IpFamily::V6 => Err(FetchError::NoAddress),
+                };
+                JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Check { .. } | Job::Store { .. } | Job::Read { .. } | Job::Resolve { .. } | Job::Record { .. } => {
+            Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Scrape { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => {
                 return self.jobs.push(job);
             }
         };
@@ -162,7 +173,10 @@ pub fn torrent(number: u32, piece_count: u32, piece_len: u32) -> Metainfo {
 #[must_use]
 pub fn torrent_of_files(file_count: u32) -> Metainfo {
     let path = |index: u32| {
-        vec![format!("a folder of many, number {:05}", index / 100), format!("a file, number {index:06}.data")]
+        vec![
+            format!("a folder of many, number {:05}", index / 100),
+            format!("a file, number {index:06}.data"),
+        ]
     };
     let files = (0..file_count).map(|index| (path(index), 4096)).collect();
     parse("very many files", Content::Folder(files), file_count.div_ceil(4), 16_384)

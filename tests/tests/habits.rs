@@ -72,6 +72,7 @@ impl Talk {
                     Output::Connect { .. }
                     | Output::Send { .. }
                     | Output::Resume { .. }
+                    | Output::Datagram { .. }
                     | Output::Event(_) => {}
                 }
             }

@@ -69,10 +69,16 @@ fn torrents() -> io::Result<()> {
         crowd.pass(MINUTE);
         rows[1].push(nanos(time(1, || (), |(), _| _ = crowd.pass(MINUTE)) / f64::from(size) / 60.0));
         rows[2].push(crowd.pass(MINUTE).to_string());
-        rows[3].push(nanos(time(1_000, || (), |(), number| {
-            let peer = crowd.join(keys[number as usize % keys.len()]);
-            crowd.session.handle_input(crowd.now, Input::Closed { peer, cause: peerless_core::CloseCause::End });
-        })));
+        rows[3].push(nanos(time(
+            1_000,
+            || (),
+            |(), number| {
+                let peer = crowd.join(keys[number as usize % keys.len()]);
+                crowd
+                    .session
+                    .handle_input(crowd.now, Input::Closed { peer, cause: peerless_core::CloseCause::End });
+            },
+        )));
         rows[4].push(nanos(stop(size)));
     }
     row("memory of one beyond its metainfo", &rows[0])?;
@@ -112,10 +118,16 @@ fn peers() -> io::Result<()> {
         rows[3].push(nanos(time(10_000, || (), |(), number| crowd.say(peer(number), Message::KeepAlive))));
         let have = |number: u32| Message::Have { index: number * 7 % PIECE_COUNT };
         rows[4].push(nanos(time(10_000, || (), |(), number| crowd.say(peer(number), have(number)))));
-        rows[5].push(nanos(time(500, || (), |(), _| {
-            let peer = half(&mut crowd, torrent);
-            crowd.session.handle_input(crowd.now, Input::Closed { peer, cause: peerless_core::CloseCause::End });
-        })));
+        rows[5].push(nanos(time(
+            500,
+            || (),
+            |(), _| {
+                let peer = half(&mut crowd, torrent);
+                crowd
+                    .session
+                    .handle_input(crowd.now, Input::Closed { peer, cause: peerless_core::CloseCause::End });
+            },
+        )));
     }
     row("memory of one", &rows[0])?;
     row("CPU of one in a second, all idle", &rows[1])?;
@@ -134,14 +146,20 @@ fn files() -> io::Result<()> {
         let (len, _metainfo) = memory(|| Metainfo::parse(raw.clone()));
         let per = f64::from(size);
         rows[0].push(bytes((len - isize::try_from(raw.len()).unwrap_or_default()) as f64 / per));
-        rows[1].push(nanos(time(1, || raw.clone(), |raw, _| drop(Metainfo::parse(std::mem::take(raw)))) / per));
+        rows[1]
+            .push(nanos(time(1, || raw.clone(), |raw, _| drop(Metainfo::parse(std::mem::take(raw)))) / per));
         let metainfo = torrent_of_files(size);
         let geometry = *metainfo.geometry();
-        rows[2].push(nanos(time(100_000, || (), |(), number| {
-            let piece = geometry.piece(number * 7919 % geometry.piece_count()).map(|piece| geometry.whole(piece));
-            let count = piece.map(|range| metainfo.layout().spans(&geometry, range).count());
-            std::hint::black_box(count);
-        })));
+        rows[2].push(nanos(time(
+            100_000,
+            || (),
+            |(), number| {
+                let piece =
+                    geometry.piece(number * 7919 % geometry.piece_count()).map(|piece| geometry.whole(piece));
+                let count = piece.map(|range| metainfo.layout().spans(&geometry, range).count());
+                std::hint::black_box(count);
+            },
+        )));
     }
     row("memory of one beyond the .torrent file's own bytes", &rows[0])?;
     row("parsing, each", &rows[1])?;

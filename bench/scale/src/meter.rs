@@ -10,8 +10,8 @@ pub(crate) fn memory<T>(work: impl FnOnce() -> T) -> (isize, T) {
     let region = Region::new(crate::ALLOCATOR);
     let made = work();
     let change = region.change();
-    let [more, less] =
-        [change.bytes_allocated, change.bytes_deallocated].map(|len| isize::try_from(len).unwrap_or(isize::MAX));
+    let [more, less] = [change.bytes_allocated, change.bytes_deallocated]
+        .map(|len| isize::try_from(len).unwrap_or(isize::MAX));
     (more - less, made)
 }
 

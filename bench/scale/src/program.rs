@@ -70,7 +70,8 @@ impl Place {
             let name = format!("data of torrent number {number:04}");
             let raw = metainfo(&name, &[digest; PIECE_COUNT as usize]);
             if number == 0 {
-                let metainfo = Metainfo::parse(raw.clone()).map_err(|error| io::Error::other(error.to_string()))?;
+                let metainfo =
+                    Metainfo::parse(raw.clone()).map_err(|error| io::Error::other(error.to_string()))?;
                 (place.info_hash, place.metainfo_len) = (metainfo.info_hash(), raw.len());
             }
             fs::write(data.join(&name), &payload)?;
@@ -96,7 +97,8 @@ impl Place {
         let mut run = Run { child, port: 0 };
         let mut ready = 0;
         while ready < count {
-            let line = lines.recv_timeout(PATIENCE).map_err(|_| io::Error::other("the program does not start"))?;
+            let line =
+                lines.recv_timeout(PATIENCE).map_err(|_| io::Error::other("the program does not start"))?;
             if let Some(rest) = line.split("listening on port ").nth(1) {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 run.port = digits.parse().unwrap_or(0);
@@ -152,7 +154,8 @@ impl Run {
     fn memory(&self) -> io::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
+        let kib =
+            line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
         kib.map(|kib| kib * 1024.0).ok_or_else(|| io::Error::other("no RssAnon in status"))
     }
 
@@ -160,7 +163,8 @@ impl Run {
     fn cpu(&self) -> io::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = [11, 12].map(|at| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0));
+        let ticks =
+            [11, 12].map(|at| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0));
         Ok((ticks[0] + ticks[1]) / 100.0)
     }
 

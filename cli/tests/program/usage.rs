@@ -17,7 +17,7 @@ fn wrong_usage_is_code_2_in_one_line() {
         &["x", "--transport", "utp"],
         &["x", "--encryption", "require"],
         &["x", "--port", "65536"],
-        &["x", "--tracker", "udp://t:1"],
+        &["x", "--tracker", "wss://t:1"],
         &["verify", "x"],
         &["create"],
         &["tracker", "--listen", "nonsense"],

@@ -3,9 +3,11 @@
 //! No rule of the protocol is here. A handler that finds a reason to end a connection leaves it in
 //! `Cx::to_close`; every input ends with `settle`, which ends those and gives their places to others.
 
+mod closing;
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
+mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -15,13 +17,14 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::{JobDone, StoredPiece};
+use crate::job::{JobDone, ResolveFor, StoredPiece};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
+use crate::tracker::Trackers;
 use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -46,7 +49,13 @@ pub(crate) struct Machine {
     /// Torrents with an address ready to dial, in turn.
     dialling: VecDeque<TorrentKey>,
     /// Torrents that end and have not told everyone yet.
-    closing: Vec<TorrentKey>,
+    closing: BTreeSet<TorrentKey>,
+    /// Those of them that may have told the last.
+    maybe_closed: Vec<TorrentKey>,
+    trackers: Trackers,
+    /// Announce URLs of the scrapes under way, by number.
+    scrapes: BTreeMap<u32, String>,
+    scrape_count: u32,
     shutting_down: bool,
     /// Whether trackers are still waited for.
     trackers_awaited: bool,
@@ -65,7 +74,11 @@ impl Machine {
             peer_count: 0,
             half_open: BTreeSet::new(),
             dialling: VecDeque::new(),
-            closing: Vec::new(),
+            closing: BTreeSet::new(),
+            maybe_closed: Vec::new(),
+            trackers: Trackers::default(),
+            scrapes: BTreeMap::new(),
+            scrape_count: 0,
             shutting_down: false,
             trackers_awaited: true,
             shut_down: false,
@@ -133,6 +146,7 @@ impl Machine {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
             Input::Closed { peer, cause: _ } => self.end(peer, None),
+            Input::Datagram { from, bytes } => self.on_datagram(from, bytes),
             Input::Done(done) => self.on_done(done),
         }
         self.settle();
@@ -144,7 +158,11 @@ impl Machine {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
-                TimerKey::StopAnnounce => self.trackers_awaited = false,
+                TimerKey::Trackers => {
+                    self.trackers.on_timer(&mut self.cx);
+                    self.hear_trackers();
+                }
+                TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
             }
         }
@@ -188,21 +206,6 @@ impl Machine {
     /// Tells something that no input is the reason of.
     pub(crate) fn tell(&mut self, event: Event) {
         self.cx.event(event);
-    }
-
-    fn close_torrent(&mut self, key: TorrentKey) {
-        if let Some(torrent) = self.torrents.get_mut(key) {
-            torrent.close(&mut self.cx);
-            if !self.closing.contains(&key) {
-                self.closing.push(key);
-            }
-        }
-        // Those that have shaken hands are ended by the torrent.
-        for (_, half_open) in &self.half_open {
-            if self.peers.get(*half_open).is_some_and(|peer| peer.torrent == Some(key)) {
-                self.cx.close(*half_open, CloseReason::TorrentGone);
-            }
-        }
     }
 
     fn on_received(&mut self, key: PeerKey, mut bytes: &[u8]) {
@@ -254,6 +257,7 @@ impl Machine {
     }
 
     fn on_done(&mut self, done: JobDone) {
+        done.torrent().into_iter().for_each(|torrent| self.may_have_closed(torrent));
         let (cx, peers, torrents) = (&mut self.cx, &mut self.peers, &mut self.torrents);
         match done {
             JobDone::Opened { torrent, result } => {
@@ -291,14 +295,19 @@ impl Machine {
                     torrent.on_saved(cx, peers, result);
                 }
             }
-            JobDone::Announced { torrent: key, tier, result } => {
-                let Some(torrent) = torrents.get_mut(key) else { return };
-                let stats = torrent.stats();
-                let addrs = torrent.announcer.on_answer(cx, &stats, tier, result);
-                torrent.announce_due(cx);
-                self.add_candidates(key, addrs, Source::Tracker);
+            JobDone::Announced { torrent, tier, family, result } => {
+                self.trackers.on_announced((torrent, tier), family, result);
+                self.hear_trackers();
             }
-            JobDone::Resolved { torrent: key, host, result } => match result {
+            JobDone::Scraped { number, result } => {
+                self.trackers.on_scraped(number, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Tracker, host, port, result } => {
+                self.trackers.on_resolved(cx, host, port, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => match result {
                 Ok(addrs) => self.add_candidates(key, addrs, Source::User),
                 Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
             },
@@ -324,10 +333,18 @@ impl Machine {
                     torrent.on_snub_timer(&mut self.cx, &mut self.peers, key);
                 }
             }
+            PeerTimer::Extension => {
+                if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent))
+                    && let Err(reason) = torrent.on_extension_timer(&mut self.cx, &mut self.peers, key)
+                {
+                    self.cx.close(key, reason);
+                }
+            }
         }
     }
 
     fn on_torrent_timer(&mut self, key: TorrentKey, timer: TorrentTimer) {
+        self.may_have_closed(key);
         let (cx, peers) = (&mut self.cx, &mut self.peers);
         let Some(torrent) = self.torrents.get_mut(key) else { return };
         match timer {
@@ -352,8 +369,8 @@ impl Machine {
         while let Some((key, reason)) = self.cx.to_close.pop() {
             self.end(key, Some(reason));
         }
-        if self.cx.budget.take_short() && self.by_hash.len() > 1 {
-            for key in self.torrents.keys() {
+        if self.cx.budget.take_short() {
+            for key in self.cx.budget.holders() {
                 if let Some(torrent) = self.torrents.get_mut(key) {
                     torrent.make_room(&mut self.cx);
                 }
@@ -370,30 +387,9 @@ impl Machine {
                 torrent.pump_uploads(&mut self.cx, &mut self.peers, key);
             }
         }
+        self.ask_trackers();
         self.dial();
         self.forget_closed();
-    }
-
-    /// Forgets the torrents that have told everyone that they end.
-    fn forget_closed(&mut self) {
-        let (trackers_awaited, cx) = (self.trackers_awaited, &mut self.cx);
-        let (torrents, by_hash) = (&mut self.torrents, &mut self.by_hash);
-        self.closing.retain(|key| {
-            let Some(torrent) = torrents.get_mut(*key) else { return false };
-            if !torrent.is_closed(trackers_awaited) {
-                return true;
-            }
-            torrent.leave_phase(cx);
-            TorrentTimer::ALL.into_iter().for_each(|timer| cx.timers.clear(TimerKey::Torrent(*key, timer)));
-            by_hash.remove(&torrent.info_hash());
-            torrents.remove(*key);
-            false
-        });
-        if self.shutting_down && self.torrents.is_empty() {
-            self.shut_down = true;
-            self.cx.timers.clear(TimerKey::StopAnnounce);
-            self.cx.timers.clear(TimerKey::Shutdown);
-        }
     }
 }
 

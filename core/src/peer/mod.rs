@@ -4,14 +4,18 @@
 //! its torrent.
 
 mod error;
+mod extended;
+mod fast;
 mod flow;
 mod requests;
 mod send_queue;
 mod uploads;
 
 pub use error::PeerError;
+pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
+pub(crate) use uploads::QUEUE_MAX;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,13 +23,15 @@ use std::time::Duration;
 use crate::bitfield::Bitfield;
 use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
+use crate::extension::Extended;
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED};
+use fast::Fast;
 use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
@@ -89,6 +95,7 @@ pub(crate) struct Open {
     /// How many of its pieces we want.
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
+    pub(crate) fast: Fast,
     pub(crate) requests: Requests,
     pub(crate) uploads: Uploads,
     /// Payload received.
@@ -102,6 +109,8 @@ pub(crate) struct Open {
     /// When we last unchoked it.
     pub(crate) unchoked_at: Option<Instant>,
     pub(crate) connected_at: Instant,
+    /// What it has said of extensions (BEP 10), if anything.
+    pub(crate) extended: Option<Box<Extended>>,
 }
 
 impl Peer {
@@ -144,22 +153,23 @@ impl Peer {
     }
 
     pub(crate) fn send_handshake(&mut self, cx: &mut Cx, info_hash: InfoHash) {
-        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: cx.peer_id };
+        let handshake = Handshake { reserved: RESERVED, info_hash, peer_id: cx.peer_id };
         self.send_with(cx, |queue| queue.push_bytes(&handshake.encode()));
     }
 
     /// The handshakes are done.
-    pub(crate) fn on_open(&mut self, cx: &mut Cx, id: PeerId, piece_count: u32) {
+    pub(crate) fn on_open(&mut self, cx: &mut Cx, handshake: &Handshake, piece_count: u32) {
         let now = cx.now;
         cx.timers.clear(TimerKey::Peer(self.key, PeerTimer::Handshake));
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), now + IDLE_TIMEOUT);
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), now + KEEP_ALIVE_INTERVAL);
         self.phase = Phase::Open(Box::new(Open {
-            id,
+            id: handshake.peer_id,
             decoder: Some(Decoder::new(piece_count)),
             pieces: Bitfield::empty(piece_count),
             wanted_count: 0,
             flow: Flow::default(),
+            fast: Fast::new(handshake.has_fast()),
             requests: Requests::new(now),
             uploads: Uploads::default(),
             down: Rate::new(now),
@@ -168,6 +178,7 @@ impl Peer {
             unasked_count: 0,
             unchoked_at: None,
             connected_at: now,
+            extended: None,
         }));
     }
 
@@ -211,12 +222,8 @@ impl Peer {
     /// Whether to read what it says: not while it does not read what we send it, nor while it sends
     /// blocks faster than they get to disk.
     pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
-        self.queue.len() <= UNSENT_LEN_READ_MAX && !(budget.is_disk_busy() && self.owes())
-    }
-
-    /// Whether blocks are to come from it.
-    pub(crate) fn owes(&self) -> bool {
-        self.open().is_some_and(|open| !open.requests.is_empty())
+        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
+        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
@@ -287,25 +294,39 @@ impl Peer {
         true
     }
 
-    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped. False
-    /// if it was choked already.
+    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped, and
+    /// rejected if it knows what that means. False if it was choked already.
     pub(crate) fn choke(&mut self, cx: &mut Cx) -> bool {
         let Some(open) = self.open_mut().filter(|open| !open.flow.am_choking) else { return false };
         open.flow.am_choking = true;
-        open.uploads.clear();
+        let waiting = open.uploads.clear();
         let before = self.queue.payload_len();
-        self.shrink(cx, SendQueue::remove_unstarted_blocks);
+        let queued = self.shrink(cx, SendQueue::remove_unstarted_blocks);
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
+        queued.into_iter().chain(waiting).for_each(|block| self.reject(cx, block));
         true
+    }
+
+    /// Says that a request will not be answered, if the peer speaks the fast extension (BEP 6).
+    pub(crate) fn reject(&mut self, cx: &mut Cx, block: BlockRef) {
+        if self.open().is_some_and(|open| open.fast.is_on) {
+            let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
+            self.send(cx, Message::Reject { index, begin, len });
+        }
     }
 
     /// The peer takes a request back.
     pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
         let Some(open) = self.open_mut() else { return };
-        if !open.uploads.cancel(block) && self.shrink(cx, |queue| queue.remove_block(block)) {
+        if !open.uploads.cancel(block) {
+            if !self.shrink(cx, |queue| queue.remove_block(block)) {
+                return;
+            }
             cx.budget.end_upload(u64::from(block.len()));
         }
+        // BEP 6: one answer to each request, also to one that is taken back.
+        self.reject(cx, block);
     }
 
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
@@ -337,7 +358,12 @@ mod tests {
     fn peer() -> (Cx, Peer) {
         let mut cx = Cx::new(Config::default(), 1, Instant::START);
         let mut peer = Peer::accepted(&mut cx, PeerKey::new(0, 0), SocketAddr::from(([192, 0, 2, 1], 1)));
-        peer.on_open(&mut cx, PeerId::new([1; 20]), 10);
+        let handshake = Handshake {
+            reserved: RESERVED,
+            info_hash: InfoHash::new([0; 20]),
+            peer_id: PeerId::new([1; 20]),
+        };
+        peer.on_open(&mut cx, &handshake, 10);
         (cx, peer)
     }
 

@@ -150,13 +150,13 @@ impl SendQueue {
         true
     }
 
-    /// Takes out all blocks of which nothing has left, and says how many: we choke the peer.
-    pub(crate) fn remove_unstarted_blocks(&mut self) -> usize {
+    /// Takes out all blocks of which nothing has left, and says which: we choke the peer.
+    pub(crate) fn remove_unstarted_blocks(&mut self) -> Vec<BlockRef> {
         let kept_count = self.started_block_count();
-        let removed_count = self.blocks.len() - kept_count;
-        (0..removed_count).for_each(|_| self.remove_at(kept_count));
+        let removed: Vec<_> = self.blocks.iter().skip(kept_count).map(|queued| queued.block).collect();
+        removed.iter().for_each(|_| self.remove_at(kept_count));
         self.release();
-        removed_count
+        removed
     }
 
     /// How many blocks, one at most, have begun to leave and must go on: the peer counts on the
@@ -264,10 +264,12 @@ mod tests {
             at.map(|at| self.messages.remove(at)).is_some()
         }
 
-        fn remove_unstarted_blocks(&mut self) -> usize {
+        fn remove_unstarted_blocks(&mut self) -> Vec<BlockRef> {
             let unstarted: Vec<_> = self.unstarted().collect();
-            unstarted.iter().rev().for_each(|at| drop(self.messages.remove(*at)));
-            unstarted.len()
+            let mut removed: Vec<_> =
+                unstarted.iter().rev().map(|at| self.messages.remove(*at).0.unwrap()).collect();
+            removed.reverse();
+            removed
         }
     }
 

@@ -18,7 +18,7 @@ pub use replay::{Divergence, ReplayError, Replayed, replay};
 pub(crate) use write::Recorder;
 
 /// What a recording begins with: its name, and the version of its layout.
-pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x01";
+pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x02";
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,12 @@ enum Tag {
     Timeout,
     Sent,
     Outputs,
+    Datagram,
+    Scrape,
 }
 
 impl Tag {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -54,6 +56,8 @@ impl Tag {
         Self::Timeout,
         Self::Sent,
         Self::Outputs,
+        Self::Datagram,
+        Self::Scrape,
     ];
 
     fn read(byte: u8) -> Option<Self> {

@@ -7,13 +7,12 @@ use std::time::Duration;
 use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
 use crate::bitfield::Bitfield;
-use crate::cx::{Cx, TimerKey, TorrentTimer};
+use crate::cx::Cx;
 use crate::job::{BlockDigest, FullPiece};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
-use crate::piece::{BLOCK_LEN, BlockRef, PieceIndex};
-use crate::rate::Rate;
+use crate::piece::{BlockRef, PieceIndex};
 use crate::storage::Storage;
 use crate::time::Instant;
 use crate::wire::Message;
@@ -26,17 +25,13 @@ const UNASKED_MAX: u32 = 1000;
 /// one that sent the bad block must not hold the piece for ever.
 const ALONE_TIME: Duration = Duration::from_secs(60);
 
-/// How long the endgame lets blocks in flight come at most before it asks others for them too: at a
-/// rate so low that more is in flight, a second copy costs nothing to speak of either.
-const ENDGAME_WAIT_MAX: Duration = Duration::from_secs(2);
-
 /// Givers remembered after they left: more than ever have blocks in open pieces.
 const GONE_MAX: usize = 1000;
 
 /// What only a torrent has that wants pieces.
 #[derive(Debug)]
 pub(crate) struct Download {
-    torrent: TorrentKey,
+    pub(super) torrent: TorrentKey,
     storage: Arc<Storage>,
     pub(crate) picker: Picker,
     /// Pieces on their way to disk.
@@ -84,12 +79,23 @@ impl Download {
         files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
     }
 
-    /// Fills the pipeline of a peer that lets us request.
+    /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
         let Some(open) = peer.open_mut() else { return };
         let room = open.requests.room();
-        if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
+        if room == 0 || !open.flow.am_interested {
+            return;
+        }
+        let geometry = self.storage.metainfo.geometry();
+        let choking = open.flow.peer_choking;
+        // BEP 6: some pieces may be asked for while choked, others are advised when not.
+        let first = if choking {
+            open.fast.allowed(geometry)
+        } else {
+            open.fast.suggested(geometry, |piece| self.picker.wants(piece))
+        };
+        if choking && first.is_empty() {
             return;
         }
         let mut may_open = cx.budget.pieces_to_open(self.piece_len());
@@ -98,37 +104,26 @@ impl Download {
             may_open = may_open.max(1);
         }
         let mut blocks = Vec::new();
-        self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        self.picker.pick_of(key, &open.pieces, &first, room, may_open, &mut blocks);
         let opened = self.settle(cx);
+        if !choking {
+            let (room, may_open) = (room - blocks.len(), may_open.saturating_sub(opened));
+            self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        }
+        let opened = opened + self.settle(cx);
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }
+        if blocks.is_empty() {
+            return;
+        }
+        cx.budget.note_asked(key);
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);
         }
-        if !blocks.is_empty() {
-            cx.budget.note_asked(key);
-        }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);
-    }
-
-    /// If the endgame has begun: lets what is in flight come for as long as that takes at the present
-    /// rate, before it is asked for a second time. Much of it is already on its way.
-    pub(crate) fn note_endgame(&mut self, cx: &mut Cx, down: &Rate) {
-        if !self.picker.in_endgame() {
-            return;
-        }
-        let len = self.picker.asked_count() as u64 * u64::from(BLOCK_LEN);
-        let rate = down.per_second_at(cx.now);
-        let millis = len.saturating_mul(1000).checked_div(rate).unwrap_or(0);
-        let wait = Duration::from_millis(millis).min(ENDGAME_WAIT_MAX);
-        self.picker.set_doubling(wait.is_zero());
-        self.refill |= wait.is_zero();
-        if !wait.is_zero() {
-            cx.timers.set(TimerKey::Torrent(self.torrent, TorrentTimer::Endgame), cx.now + wait);
-        }
     }
 
     /// Takes in a block. Returns how many bytes of it served nothing.
@@ -226,6 +221,13 @@ impl Download {
         was_storing
     }
 
+    /// Gives back blocks that a peer will not send.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
+        blocks.iter().for_each(|block| self.picker.give_back(peer, *block));
+        self.refill |= !blocks.is_empty();
+        self.settle(cx);
+    }
+
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
@@ -244,7 +246,10 @@ impl Download {
             }
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
-        self.refill = true;
+        // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
+        // the place of a piece that only it could finish.
+        let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
+        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -298,6 +303,7 @@ impl Download {
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
         self.storing.let_go(cx);
         let piece_len = self.piece_len();
+        cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
     }
 
@@ -310,6 +316,9 @@ impl Download {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
+        if (self.counted == 0) != (counted == 0) {
+            cx.budget.set_holder(self.torrent, counted > 0);
+        }
         (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
         (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
         self.counted = counted;

@@ -7,7 +7,7 @@ use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
-use crate::peer::{Peer, PeerError, Peers};
+use crate::peer::{Open, Peer, PeerError, Peers};
 use crate::piece::PieceIndex;
 use crate::torrent::verdict::Giver;
 use crate::wire::Message;
@@ -25,14 +25,21 @@ impl Torrent {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
             Message::KeepAlive | Message::Unknown { .. } => Ok(()),
+            Message::Suggest { .. }
+            | Message::HaveAll
+            | Message::HaveNone
+            | Message::Reject { .. }
+            | Message::AllowedFast { .. } => return self.on_fast(cx, peer, message),
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
                 self.may_ask |= open.flow.on_unchoke(cx.now);
+                open.requests.retry();
                 Ok(())
             }
             Message::Interested => {
                 open.flow.peer_interested = true;
                 self.offer_slot(cx, peer);
+                self.grant_fast(cx, peer);
                 Ok(())
             }
             Message::NotInterested => {
@@ -43,9 +50,10 @@ impl Torrent {
                 }
                 Ok(())
             }
+            Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
             Message::Have { index } => return self.on_have(cx, peer, index),
             Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
-            Message::Request { index, begin, len } => self.on_request(peer, index, begin, len),
+            Message::Request { index, begin, len } => self.on_request(cx, peer, index, begin, len),
             Message::Piece { index, begin, data } => self.on_piece(cx, peers, key, index, begin, data),
             Message::Cancel { index, begin, len } => {
                 if let Some(range) = self.storage.metainfo.geometry().range(index, begin, len) {
@@ -60,6 +68,10 @@ impl Torrent {
     fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) -> Result<(), PeerError> {
         let Some(open) = peer.open_mut().filter(|open| !open.flow.peer_choking) else { return Ok(()) };
         open.flow.on_choke(cx.now)?;
+        if open.fast.is_on {
+            // BEP 6: each request is still answered, if only by a reject.
+            return Ok(());
+        }
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
         if let Phase::Leeching(download) = &mut self.phase {
@@ -93,6 +105,16 @@ impl Torrent {
             Ok(pieces) => pieces,
             Err(error) => return Err(CloseReason::Violation(PeerError::Bitfield(error))),
         };
+        self.on_pieces(cx, peer, pieces)
+    }
+
+    /// A peer has told many of its pieces at once.
+    pub(super) fn on_pieces(
+        &mut self,
+        cx: &mut Cx,
+        peer: &mut Peer,
+        pieces: Bitfield,
+    ) -> Result<(), CloseReason> {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
         self.may_ask = true;
@@ -122,14 +144,17 @@ impl Torrent {
     }
 
     /// Tells our interest; leaves a peer with which nothing can be exchanged.
-    fn after_pieces_told(&self, cx: &mut Cx, peer: &mut Peer) -> Result<(), CloseReason> {
+    pub(super) fn after_pieces_told(&self, cx: &mut Cx, peer: &mut Peer) -> Result<(), CloseReason> {
         peer.update_interest(cx);
         if self.is_redundant(peer) { Err(CloseReason::Redundant) } else { Ok(()) }
     }
 
     /// Whether neither side has anything for the other, now or ever.
     fn is_redundant(&self, peer: &Peer) -> bool {
-        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(|open| open.pieces.is_full())
+        let wants_nothing = |open: &Open| {
+            open.pieces.is_full() || open.extended.as_ref().is_some_and(|said| said.upload_only.is_set)
+        };
+        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(wants_nothing)
     }
 
     fn on_piece(
@@ -226,6 +251,7 @@ impl Torrent {
                 cx.close(*key, CloseReason::Redundant);
             }
         }
+        self.tell_upload_only(cx, peers);
         cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Save));
         self.saving.complete();
         self.save_if_due(cx, peers);

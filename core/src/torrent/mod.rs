@@ -9,6 +9,9 @@ mod candidates;
 mod checking;
 mod choker;
 mod download;
+mod endgame;
+mod extended;
+mod fast;
 mod messages;
 mod rounds;
 mod saving;
@@ -16,7 +19,7 @@ mod storing;
 mod upload;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +29,7 @@ pub(crate) use candidates::{Ended, Source};
 use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
-use crate::job::{DiskError, Job, Purpose};
+use crate::job::{DiskError, Job, Purpose, ResolveFor};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, Progress, State, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
@@ -34,7 +37,7 @@ use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
@@ -57,8 +60,12 @@ pub(crate) struct Torrent {
     have: Bitfield,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
+    /// The same by who is at the other end: of two to one peer, the one that is kept.
+    by_id: BTreeMap<PeerId, PeerKey>,
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
+    /// Whether it is in the session's line of those with an address ready to dial.
+    pub(crate) waits_to_dial: bool,
     choker: Choker,
     saving: Saving,
     /// Peers that may request.
@@ -99,7 +106,7 @@ impl Torrent {
             candidates.add(cx.now, &mut cx.rng, addr, Source::User);
         }
         for (host, port) in add.hosts {
-            cx.job(Job::Resolve { torrent: key, host, port });
+            cx.job(Job::Resolve { whom: ResolveFor::Peer(key), host, port });
         }
         cx.job(Job::Open {
             torrent: key,
@@ -117,6 +124,8 @@ impl Torrent {
             phase: Phase::Checking(Checking::default()),
             have: Bitfield::empty(piece_count),
             peers: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            waits_to_dial: false,
             announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
             candidates,
             choker: Choker::default(),
@@ -141,19 +150,28 @@ impl Torrent {
     }
 
     /// The connection to this peer, if there is one.
-    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
-        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
-        self.peers.iter().copied().find(is_it)
+    pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
+        self.by_id.get(&id).copied()
     }
 
-    /// A peer has shaken hands: it is told what we have.
-    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer) {
+    /// A peer has shaken hands: it is told what we have and can.
+    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer, handshake: &Handshake) {
         if self.peers.is_empty() {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
-        if !self.have.is_empty() {
+        peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
+        // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
+        let fast = handshake.has_fast();
+        if fast && self.have.is_full() {
+            peer.send(cx, Message::HaveAll);
+        } else if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        } else if fast {
+            peer.send(cx, Message::HaveNone);
+        }
+        if handshake.has_extensions() {
+            self.send_hello(cx, peer);
         }
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }
@@ -161,6 +179,11 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
+        if let Some(open) = peer.open()
+            && self.by_id.get(&open.id) == Some(&peer.key)
+        {
+            self.by_id.remove(&open.id);
+        }
         if let Phase::Leeching(download) = &mut self.phase {
             download.on_peer_gone(cx, peer);
         }
@@ -181,9 +204,7 @@ impl Torrent {
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
-            if !was_endgame {
-                download.note_endgame(cx, &self.down);
-            }
+            download.note_endgame(cx, &self.down, was_endgame);
         }
     }
 
@@ -218,9 +239,7 @@ impl Torrent {
         {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
-            if !was_endgame {
-                download.note_endgame(cx, &self.down);
-            }
+            download.note_endgame(cx, &self.down, was_endgame);
         }
         self.refill(cx, peers);
         if self.slots_changed {
@@ -253,15 +272,6 @@ impl Torrent {
         if let Some(peer) = peers.get(key) {
             peer.set_snub_timer(cx);
         }
-    }
-
-    /// What is in flight has had its time: peers that have nothing to do may be asked for it too.
-    pub(crate) fn on_endgame_timer(&mut self, cx: &mut Cx, peers: &mut Peers) {
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.picker.set_doubling(true);
-            download.refill = true;
-        }
-        self.refill(cx, peers);
     }
 
     /// The disk failed the torrent: it stops, and the others go on.

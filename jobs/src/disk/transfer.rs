@@ -10,9 +10,11 @@ use peerless_core::{
 
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
+use super::stored::Stored;
 use super::{Disk, entry, span_error};
 use crate::error::{locked, refusal};
 use crate::hash;
+use crate::pieces::PieceHasher;
 
 impl Disk {
     /// [`Job::Check`](peerless_core::Job::Check): whether each of `pieces` is right.
@@ -22,12 +24,11 @@ impl Disk {
         storage: &Storage,
         pieces: &[PieceIndex],
     ) -> Result<Vec<bool>, DiskError> {
-        let mut buffer = Vec::new();
-        let mut verdicts = Vec::with_capacity(pieces.len());
-        for &piece in pieces {
-            let right = self.check_piece(torrent, storage, piece, &mut buffer);
-            verdicts.push(or_missing(right)?);
-        }
+        let files = Stored { storage, open: |span, _: &str| self.file(torrent, storage, span, Access::Read) };
+        let indexes: Vec<u32> = pieces.iter().map(|piece| piece.get()).collect();
+        let digests = PieceHasher::default().digests(&files, &indexes);
+        let verdicts = indexes.iter().zip(digests).map(|(&piece, digest)| files.is_right(piece, digest));
+        let verdicts: Vec<bool> = verdicts.collect::<Result<_, _>>()?;
         if let Some(held) = self.held(torrent) {
             let mut state = locked(&held.state);
             for (&piece, &right) in pieces.iter().zip(&verdicts) {
@@ -98,27 +99,6 @@ impl Disk {
         Ok(Block::new(bytes))
     }
 
-    fn check_piece(
-        &self,
-        torrent: TorrentKey,
-        storage: &Storage,
-        piece: PieceIndex,
-        buffer: &mut Vec<u8>,
-    ) -> Result<bool, DiskError> {
-        let (metainfo, mut hasher) = (&storage.metainfo, hash::Hasher::default());
-        let geometry = metainfo.geometry();
-        for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
-            if entry(storage, span.file)?.padding {
-                hasher.update_zeros(span.len);
-                continue;
-            }
-            let file = self.file(torrent, storage, span, Access::Read)?;
-            hash::read_through(&file, span.offset, span.len, buffer, |bytes| hasher.update(bytes))
-                .map_err(|error| span_error(storage, span, &error))?;
-        }
-        Ok(hasher.matches(metainfo.digest(piece)))
-    }
-
     fn write_piece(
         &self,
         torrent: TorrentKey,
@@ -153,14 +133,6 @@ impl Disk {
             }
         }
         result
-    }
-}
-
-/// Takes "not there" and "too short" for "not right".
-pub(crate) fn or_missing(right: Result<bool, DiskError>) -> Result<bool, DiskError> {
-    match right {
-        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(false),
-        right => right,
     }
 }
 
