@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::block::BlockPool;
+use crate::block::{BlockPool, RunPool};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::id::PeerId;
@@ -23,6 +23,7 @@ pub(crate) struct Cx {
     pub(crate) rng: Rng,
     pub(crate) timers: TimerTable<TimerKey>,
     pub(crate) pool: BlockPool,
+    pub(crate) runs: RunPool,
     pub(crate) budget: Budget,
     /// Our name on the wire.
     pub(crate) peer_id: PeerId,
@@ -94,6 +95,7 @@ impl Cx {
             config,
             timers: TimerTable::default(),
             pool: BlockPool::default(),
+            runs: RunPool::default(),
             peer_id: PeerId::random(&mut rng),
             announce_key: rng.next_u32(),
             rng,

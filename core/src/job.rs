@@ -79,6 +79,8 @@ pub enum Job {
         storage: Arc<Storage>,
         /// What to read: one block, or a run of them.
         range: BlockRef,
+        /// Where to put it: as long as the range. What it holds means nothing.
+        buffer: Block,
     },
     /// Sync what was written, then claim `have` in the resume file.
     Save {

@@ -73,6 +73,7 @@ mod timer;
 mod torrent;
 pub mod tracker;
 pub mod wire;
+mod work;
 
 pub use config::Config;
 pub use family::IpFamily;
@@ -89,3 +90,4 @@ pub use record::{Divergence, ReplayError, Replayed, replay};
 pub use session::{AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;
+pub use work::Work;

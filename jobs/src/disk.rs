@@ -5,6 +5,7 @@
 
 pub(crate) mod advice;
 mod believe;
+pub(crate) mod cached;
 mod holes;
 pub(crate) mod open;
 pub(crate) mod positioned;

@@ -23,7 +23,7 @@ pub use peerless_core::Lane;
 
 use std::path::PathBuf;
 
-use peerless_core::{Job, JobDone};
+use peerless_core::{Job, JobDone, Work};
 
 use disk::Disk;
 use record::Recording;
@@ -80,8 +80,8 @@ impl Jobs {
             Job::Store { torrent, storage, pieces } => {
                 JobDone::Stored { torrent, pieces: self.disk.store(torrent, &storage, pieces) }
             }
-            Job::Read { torrent, peer, storage, range } => {
-                let result = self.disk.read(torrent, &storage, range);
+            Job::Read { torrent, peer, storage, range, buffer } => {
+                let result = self.disk.read(torrent, &storage, range, buffer);
                 JobDone::Read { torrent, peer, range, result }
             }
             Job::Save { torrent, storage, have, close } => {
@@ -102,6 +102,33 @@ impl Jobs {
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
             }
+        }
+    }
+}
+
+impl Work for Jobs {
+    fn run(&self, job: Job) -> JobDone {
+        self.run(job)
+    }
+
+    /// Reads for a peer what the system has in memory; everything else is for a worker.
+    fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+        match job {
+            Job::Read { torrent, peer, storage, range, mut buffer } => {
+                if self.disk.read_cached(torrent, &storage, range, &mut buffer).is_some() {
+                    Ok(JobDone::Read { torrent, peer, range, result: Ok(buffer) })
+                } else {
+                    Err(Job::Read { torrent, peer, storage, range, buffer })
+                }
+            }
+            Job::Open { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Save { .. }
+            | Job::Announce { .. }
+            | Job::Scrape { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => Err(job),
         }
     }
 }

@@ -218,7 +218,7 @@ impl Disk {
                 });
                 JobDone::Stored { torrent, pieces: stored.collect() }
             }
-            Job::Read { torrent, peer, storage, range } => {
+            Job::Read { torrent, peer, storage, range, buffer: _ } => {
                 let result = self.read(storage.metainfo.info_hash(), range);
                 JobDone::Read { torrent, peer, range, result }
             }

@@ -301,7 +301,8 @@ impl Download {
 
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
-        self.storing.let_go(cx);
+        // As with those that a worker has already: what comes of them is only counted.
+        self.storing.hand_over(cx);
         let piece_len = self.piece_len();
         cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));

@@ -89,15 +89,6 @@ impl Storing {
         self.givers.remove(&piece)
     }
 
-    /// Throws away what waits: nothing is written any more.
-    pub(super) fn let_go(&mut self, cx: &mut Cx) {
-        for piece in self.waiting.drain(..) {
-            cx.budget.end_store(self.torrent, piece.piece);
-            piece.blocks.into_iter().for_each(|block| cx.pool.give_back(block));
-        }
-        cx.timers.clear(self.timer());
-    }
-
     const fn timer(&self) -> TimerKey {
         TimerKey::Torrent(self.torrent, TorrentTimer::Store)
     }
@@ -116,6 +107,7 @@ impl Torrent {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::job::{DiskError, DiskErrorKind, JobDone, StoreError};
     use crate::key::PeerKey;
     use crate::machine::lab::Lab;
 
@@ -162,6 +154,27 @@ mod tests {
         lab.machine.shut_down(lab.now);
         lab.pass(Duration::from_secs(1));
         assert_eq!(stores(&lab), [1, 1]);
+    }
+
+    #[test]
+    fn a_torrent_that_fails_leaves_nothing_behind_that_would_hold_others_up() {
+        let buffer_len_max = 8 * usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
+        let (mut lab, seed, requests) = lab(Config { buffer_len_max, ..Config::default() });
+        requests[..4].iter().for_each(|request| lab.give(seed, *request));
+        assert!(stores(&lab) == [2] && !lab.machine.wants_read(seed));
+        // A piece that was read before the pause waits for others when the disk fails.
+        requests[4..6].iter().for_each(|request| lab.give(seed, *request));
+        assert_eq!(stores(&lab), [2]);
+        let Some(Job::Store { torrent, pieces, .. }) = lab.jobs.pop() else { panic!("no piece to store") };
+        let kind = DiskErrorKind::Full;
+        let error = || StoreError::Disk(DiskError { kind, path: "/".into(), why: "full".to_owned() });
+        let pieces = pieces.into_iter().map(|piece| piece.stored(Err(error()))).collect();
+        lab.done(JobDone::Stored { torrent, pieces });
+        assert_eq!(stores(&lab), [1]);
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+        lab.add("other", ".....");
+        let other = lab.giver(2, "xxxxx");
+        assert!(lab.machine.wants_read(other));
     }
 
     #[test]

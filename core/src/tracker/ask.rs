@@ -143,11 +143,6 @@ impl Scheme {
     }
 }
 
-/// Whether a tracker is asked by datagrams, which may be given up at any time.
-pub(crate) fn is_udp(url: &str) -> bool {
-    matches!(Scheme::of(url), Ok(Scheme::Udp))
-}
-
 /// The parts of one question: one for each family of addresses in which the host has some.
 #[derive(Debug, Default)]
 pub(super) struct Parts {

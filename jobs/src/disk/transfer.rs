@@ -76,27 +76,28 @@ impl Disk {
         Ok(if *digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
     }
 
-    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`.
+    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`, in `buffer`.
     pub(crate) fn read(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
         range: BlockRef,
+        mut buffer: Block,
     ) -> Result<Block, DiskError> {
-        let mut bytes = vec![0; range.len() as usize];
-        let mut rest = &mut bytes[..];
+        let mut rest = buffer.as_mut_slice();
         let metainfo = &storage.metainfo;
         for span in metainfo.layout().spans(metainfo.geometry(), range) {
             let len = usize::try_from(span.len).unwrap_or(usize::MAX).min(rest.len());
             let (part, behind) = rest.split_at_mut(len);
             rest = behind;
-            // Padding is zero, as the buffer is.
-            if !entry(storage, span.file)?.padding {
-                let file = self.file(torrent, storage, span, Access::Read)?;
-                read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
+            if entry(storage, span.file)?.padding {
+                part.fill(0);
+                continue;
             }
+            let file = self.file(torrent, storage, span, Access::Read)?;
+            read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
         }
-        Ok(Block::new(bytes))
+        Ok(buffer)
     }
 
     fn write_piece(

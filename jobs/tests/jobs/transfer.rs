@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::common::{check, fixture, jobs, opened, read, save, store, store_blocks, torrent};
+use crate::common::{check, fixture, jobs, opened, read, read_at_once, save, store, store_blocks, torrent};
 use peerless_core::block::Block;
-use peerless_core::{Check, DiskErrorKind, FullPiece, Job, JobDone, StoreError, block_digest};
+use peerless_core::{Check, DiskErrorKind, FullPiece, Job, JobDone, StoreError, Work as _, block_digest};
 use peerless_jobs::{Jobs, Options};
 
 const FILES: &[(&str, usize)] =
@@ -27,6 +27,22 @@ fn what_is_stored_lies_in_its_files_and_is_read_back() {
         let start = index as usize * 32_768 + begin as usize;
         let want = &fixture.bytes[start..start + len as usize];
         assert_eq!(read(&jobs, &fixture, index, begin, len).as_deref(), Ok(want), "{index} {begin} {len}");
+    }
+}
+
+#[test]
+fn only_what_needs_no_disk_is_read_at_once() {
+    let fixture = fixture(16_384, &[("a", 16_384), ("b", 16_384)]);
+    fixture.put("a", &fixture.bytes[..16_384]);
+    fixture.put("b", &fixture.bytes[16_384..]);
+    let jobs = jobs();
+    opened(&jobs, &fixture, Check::Trust);
+    assert!(read_at_once(&jobs, &fixture, 0).is_none(), "the file is not open");
+    assert!(read(&jobs, &fixture, 0, 0, 16_384).is_ok() && read(&jobs, &fixture, 1, 0, 16_384).is_ok());
+    // Where the system can tell that it has them; `read` compares the bytes.
+    if read_at_once(&jobs, &fixture, 0).is_some() {
+        fixture.put("b", b"short");
+        assert!(read_at_once(&jobs, &fixture, 1).is_none(), "the worker tells of the error");
     }
 }
 
