@@ -89,6 +89,7 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     let config = Config {
         listen_port: Some(listeners.port),
         peers_max: plan.network.max_peers.into(),
+        hash_width: peerless_jobs::hash::width(),
         progress_interval: Some(PROGRESS_INTERVAL),
         record: plan.network.record.is_some(),
         ..Config::default()

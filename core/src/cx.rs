@@ -74,11 +74,16 @@ pub(crate) enum TorrentTimer {
     Dial,
     Choke,
     Save,
+    /// Until complete pieces wait no longer for others.
+    Store,
+    /// Until blocks in flight are waited for no longer from one peer alone.
+    Endgame,
     Progress,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 5] = [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Store, Self::Endgame, Self::Progress];
 }
 
 impl Cx {

@@ -60,18 +60,14 @@ pub enum Job {
         /// In rising order, at least one.
         pieces: Vec<PieceIndex>,
     },
-    /// Verify a piece and, if it is right, write it.
+    /// Verify pieces and write those that are right.
     Store {
         /// Which torrent.
         torrent: TorrentKey,
         /// Its data.
         storage: Arc<Storage>,
-        /// Which piece.
-        piece: PieceIndex,
-        /// All of its blocks, in order.
-        blocks: Vec<Block>,
-        /// Whether to report each block's digest even if the piece is right.
-        digest_blocks: bool,
+        /// At least one; several, so that a worker can hash them side by side.
+        pieces: Vec<FullPiece>,
     },
     /// Read a range of a piece that we have, for a peer.
     Read {
@@ -133,6 +129,36 @@ pub enum Job {
     },
 }
 
+/// A piece that has come whole.
+#[derive(Debug, Hash)]
+pub struct FullPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// All of its blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Whether to report each block's digest even if the piece is right.
+    pub digest_blocks: bool,
+}
+
+impl FullPiece {
+    /// It has been dealt with, and this came of it.
+    #[must_use]
+    pub fn stored(self, result: Result<Vec<BlockDigest>, StoreError>) -> StoredPiece {
+        StoredPiece { piece: self.piece, blocks: self.blocks, result }
+    }
+}
+
+/// What came of a [`FullPiece`].
+#[derive(Debug)]
+pub struct StoredPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// The blocks, so that their memory serves again.
+    pub blocks: Vec<Block>,
+    /// With `digest_blocks` the digest of each block, else nothing.
+    pub result: Result<Vec<BlockDigest>, StoreError>,
+}
+
 /// Who is at a host whose addresses are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResolveFor {
@@ -190,12 +216,8 @@ pub enum JobDone {
     Stored {
         /// Which torrent.
         torrent: TorrentKey,
-        /// Which piece.
-        piece: PieceIndex,
-        /// The blocks, so that their memory serves again.
-        blocks: Vec<Block>,
-        /// With `digest_blocks` the digest of each block, else nothing.
-        result: Result<Vec<BlockDigest>, StoreError>,
+        /// What came of each piece.
+        pieces: Vec<StoredPiece>,
     },
     /// Of [`Job::Read`].
     Read {

@@ -80,8 +80,8 @@ pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
-    ResolveFor, StoreError, block_digest, verify,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FullPiece, Job, JobDone, Lane, Opened, Purpose,
+    ResolveFor, StoreError, StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};

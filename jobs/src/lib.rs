@@ -77,9 +77,8 @@ impl Jobs {
                 let result = self.disk.check(torrent, &storage, &pieces);
                 JobDone::Checked { torrent, pieces, result }
             }
-            Job::Store { torrent, storage, piece, blocks, digest_blocks } => {
-                let result = self.disk.store(torrent, &storage, piece, &blocks, digest_blocks);
-                JobDone::Stored { torrent, piece, blocks, result }
+            Job::Store { torrent, storage, pieces } => {
+                JobDone::Stored { torrent, pieces: self.disk.store(torrent, &storage, pieces) }
             }
             Job::Read { torrent, peer, storage, range, buffer } => {
                 let result = self.disk.read(torrent, &storage, range, buffer);

@@ -71,8 +71,9 @@ impl Crowd {
     /// Stores every piece that waits for it, as if the disk took no time.
     pub fn store_all(&mut self) {
         for job in std::mem::take(&mut self.jobs) {
-            if let Job::Store { torrent, piece, blocks, .. } = job {
-                self.done(JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) });
+            if let Job::Store { torrent, pieces, .. } = job {
+                let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
+                self.done(JobDone::Stored { torrent, pieces });
             }
         }
     }

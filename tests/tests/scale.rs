@@ -196,8 +196,9 @@ fn a_disk_that_catches_up_wakes_only_those_who_owe_blocks() {
     assert!(!crowd.session.wants_read(busy) && idle.iter().all(|peer| crowd.session.wants_read(*peer)));
     let mut resumed = Vec::new();
     for job in stores {
-        if let peerless_core::Job::Store { torrent, piece, blocks, .. } = job {
-            let done = peerless_core::JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) };
+        if let peerless_core::Job::Store { torrent, pieces, .. } = job {
+            let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
+            let done = peerless_core::JobDone::Stored { torrent, pieces };
             crowd.session.handle_input(crowd.now, Input::Done(done));
             while let Some(output) = crowd.session.poll_output() {
                 if let Output::Resume { peer } = output {

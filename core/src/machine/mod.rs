@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::{JobDone, ResolveFor};
+use crate::job::{JobDone, ResolveFor, StoredPiece};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
@@ -270,11 +270,16 @@ impl Machine {
                     torrent.on_checked(cx, peers, &pieces, result);
                 }
             }
-            JobDone::Stored { torrent, piece, blocks, result } => {
-                blocks.into_iter().for_each(|block| cx.pool.give_back(block));
-                let reads_go_on = cx.budget.end_store(torrent, piece);
-                if let Some(torrent) = torrents.get_mut(torrent) {
-                    torrent.on_stored(cx, peers, piece, result);
+            JobDone::Stored { torrent: key, pieces } => {
+                let mut results = Vec::with_capacity(pieces.len());
+                let mut reads_go_on = false;
+                for StoredPiece { piece, blocks, result } in pieces {
+                    blocks.into_iter().for_each(|block| cx.pool.give_back(block));
+                    reads_go_on |= cx.budget.end_store(key, piece);
+                    results.push((piece, result));
+                }
+                if let Some(torrent) = torrents.get_mut(key) {
+                    torrent.on_stored(cx, peers, results);
                 }
                 if reads_go_on {
                     self.resume_reads();
@@ -347,6 +352,8 @@ impl Machine {
             TorrentTimer::Dial => self.want_dial(key),
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
+            TorrentTimer::Store => torrent.on_store_timer(cx),
+            TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {
                 let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
-use crate::job::{BlockDigest, Job};
+use crate::job::{BlockDigest, FullPiece};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
@@ -30,11 +31,11 @@ const GONE_MAX: usize = 1000;
 /// What only a torrent has that wants pieces.
 #[derive(Debug)]
 pub(crate) struct Download {
-    torrent: TorrentKey,
+    pub(super) torrent: TorrentKey,
     storage: Arc<Storage>,
     pub(crate) picker: Picker,
-    /// Pieces on their way to disk, with the giver of each block.
-    storing: BTreeMap<PieceIndex, Vec<Option<Giver>>>,
+    /// Pieces on their way to disk.
+    pub(super) storing: Storing,
     /// Peers that gave blocks and are gone: leaving must not save a poisoner.
     gone: BTreeMap<PeerKey, Giver>,
     verdicts: Verdicts,
@@ -62,7 +63,7 @@ impl Download {
             torrent,
             storage: Arc::clone(storage),
             picker: Picker::new(geometry, have, &mut cx.rng),
-            storing: BTreeMap::new(),
+            storing: Storing::new(torrent, storage),
             gone: BTreeMap::new(),
             verdicts: Verdicts::default(),
             restricted: BTreeMap::new(),
@@ -76,16 +77,6 @@ impl Download {
     pub(crate) fn complete_files(&self) -> impl Iterator<Item = usize> {
         let files = self.storage.metainfo.layout().files().iter().zip(&self.file_left).enumerate();
         files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
-    }
-
-    /// Whether pieces are on their way to disk.
-    pub(crate) fn is_storing(&self) -> bool {
-        !self.storing.is_empty()
-    }
-
-    /// Whether this piece is on its way to disk.
-    pub(crate) fn is_storing_piece(&self, piece: PieceIndex) -> bool {
-        self.storing.contains_key(&piece)
     }
 
     /// Fills the pipeline of a peer, as far as it lets us request.
@@ -169,11 +160,9 @@ impl Download {
     fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
         let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
         let giver = |key| peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
-        self.storing.insert(piece, givers.into_iter().map(giver).collect());
-        let digest_blocks = self.verdicts.is_suspect(piece);
-        let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
-        cx.budget.begin_store(torrent, piece, storage.metainfo.geometry().len_of(piece));
-        cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
+        let givers = givers.into_iter().map(giver).collect();
+        let piece = FullPiece { piece, blocks, digest_blocks: self.verdicts.is_suspect(piece) };
+        self.storing.add(cx, piece, givers, self.picker.asked_count() > 0);
     }
 
     /// A piece is on disk. Returns who is now known to have sent bad blocks of it, and the files
@@ -184,7 +173,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> (Vec<Giver>, Vec<usize>) {
-        self.storing.remove(&piece);
+        self.storing.remove(piece);
         self.restricted.remove(&piece);
         self.picker.stored(piece);
         self.refill = true;
@@ -210,7 +199,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> Option<Giver> {
-        let givers = self.storing.remove(&piece)?;
+        let givers = self.storing.remove(piece)?;
         self.picker.failed(piece);
         self.refill = true;
         self.settle(cx);
@@ -224,7 +213,7 @@ impl Download {
 
     /// A piece could not be written; false if it was not to be.
     pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
-        let was_storing = self.storing.remove(&piece).is_some();
+        let was_storing = self.storing.remove(piece).is_some();
         if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
@@ -312,6 +301,8 @@ impl Download {
 
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
+        // As with those that a worker has already: what comes of them is only counted.
+        self.storing.hand_over(cx);
         let piece_len = self.piece_len();
         cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
@@ -361,6 +352,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::input::{CloseCause, Input};
+    use crate::job::Job;
     use crate::machine::lab::Lab;
 
     #[test]

@@ -9,11 +9,13 @@ mod candidates;
 mod checking;
 mod choker;
 mod download;
+mod endgame;
 mod extended;
 mod fast;
 mod messages;
 mod rounds;
 mod saving;
+mod storing;
 mod upload;
 mod verdict;
 
@@ -202,7 +204,7 @@ impl Torrent {
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
     }
 
@@ -237,7 +239,7 @@ impl Torrent {
         {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
         self.refill(cx, peers);
         if self.slots_changed {
@@ -296,6 +298,7 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
+        self.on_store_timer(cx);
         for timer in TorrentTimer::ALL {
             cx.timers.clear(TimerKey::Torrent(self.key, timer));
         }

@@ -4,7 +4,9 @@ use std::io::IoSlice;
 
 use peerless_core::block::Block;
 use peerless_core::piece::{BlockRef, PieceIndex};
-use peerless_core::{BlockDigest, DiskError, DiskErrorKind, Storage, StoreError, TorrentKey};
+use peerless_core::{
+    BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoredPiece, TorrentKey,
+};
 
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
@@ -41,20 +43,37 @@ impl Disk {
         Ok(verdicts)
     }
 
-    /// [`Job::Store`](peerless_core::Job::Store): writes the blocks if they are the piece.
+    /// [`Job::Store`](peerless_core::Job::Store): writes those of the pieces that are right.
     pub(crate) fn store(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
-        piece: PieceIndex,
-        blocks: &[Block],
-        digest_blocks: bool,
+        pieces: Vec<FullPiece>,
+    ) -> Vec<StoredPiece> {
+        let right = hash::verify_each(
+            pieces
+                .iter()
+                .map(|FullPiece { piece, blocks, .. }| (&blocks[..], storage.metainfo.digest(*piece))),
+        );
+        let store = |piece: FullPiece, is_right: bool| {
+            let result = self.store_piece(torrent, storage, &piece, is_right);
+            piece.stored(result)
+        };
+        pieces.into_iter().zip(right).map(|(piece, is_right)| store(piece, is_right)).collect()
+    }
+
+    fn store_piece(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        FullPiece { piece, blocks, digest_blocks }: &FullPiece,
+        is_right: bool,
     ) -> Result<Vec<BlockDigest>, StoreError> {
-        if !hash::verify(blocks, storage.metainfo.digest(piece)) {
+        if !is_right {
             return Err(StoreError::Mismatch(hash::block_digests(blocks)));
         }
-        self.write_piece(torrent, storage, piece, blocks).map_err(StoreError::Disk)?;
-        Ok(if digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+        self.write_piece(torrent, storage, *piece, blocks).map_err(StoreError::Disk)?;
+        Ok(if *digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
     }
 
     /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`, in `buffer`.

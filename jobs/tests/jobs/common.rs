@@ -9,7 +9,7 @@ use peerless_core::key::Key as _;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BLOCK_LEN, BlockRef, PieceIndex};
 use peerless_core::{
-    BlockDigest, Check, DiskError, DiskErrorKind, Job, JobDone, Opened, PeerKey, Purpose, Storage,
+    BlockDigest, Check, DiskError, DiskErrorKind, FullPiece, Job, JobDone, Opened, PeerKey, Purpose, Storage,
     StoreError, TorrentKey, Work as _,
 };
 use peerless_jobs::{Jobs, Options};
@@ -160,12 +160,14 @@ pub(crate) fn store_blocks(
     digest_blocks: bool,
 ) -> (Vec<Block>, Result<Vec<BlockDigest>, StoreError>) {
     let (storage, piece) = (Arc::clone(&fixture.storage), fixture.piece(index));
-    let JobDone::Stored { blocks, result, .. } =
-        jobs.run(Job::Store { torrent: torrent(), storage, piece, blocks, digest_blocks })
+    let pieces = vec![FullPiece { piece, blocks, digest_blocks }];
+    let JobDone::Stored { mut pieces, .. } = jobs.run(Job::Store { torrent: torrent(), storage, pieces })
     else {
         panic!("another answer")
     };
-    (blocks, result)
+    let stored = pieces.pop().unwrap();
+    assert!(stored.piece == piece && pieces.is_empty());
+    (stored.blocks, stored.result)
 }
 
 pub(crate) fn store(jobs: &Jobs, fixture: &Fixture, index: u32) {
