@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::common::{check, fixture, jobs, opened, read, read_at_once, save, store, store_blocks, torrent};
 use peerless_core::block::Block;
-use peerless_core::{Check, DiskErrorKind, FullPiece, Job, JobDone, StoreError, Work as _, block_digest};
+use peerless_core::{Check, DiskErrorKind, FullPiece, Job, JobDone, StoreError, block_digest};
 use peerless_jobs::{Jobs, Options};
 
 const FILES: &[(&str, usize)] =
