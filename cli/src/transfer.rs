@@ -2,11 +2,13 @@
 //!
 //! No session here and no clock: events and the time come in, what to do with the session comes out.
 
+mod metadata;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod words;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ pub struct Voice {
 #[derive(Debug)]
 pub struct Transfer<W = io::Stdout> {
     torrents: Vec<Torrent>,
+    /// Where in the list each is that is not over.
+    by_key: BTreeMap<TorrentKey, usize>,
     failures: Vec<Exit>,
     purpose: Purpose,
     voice: Voice,
@@ -68,7 +72,15 @@ impl<W: Write> Transfer<W> {
     /// A run without torrents yet.
     #[must_use]
     pub const fn new(purpose: Purpose, voice: Voice, screen: Screen, json: JsonLines<W>) -> Self {
-        Self { torrents: Vec::new(), failures: Vec::new(), purpose, voice, screen, json }
+        Self {
+            torrents: Vec::new(),
+            by_key: BTreeMap::new(),
+            failures: Vec::new(),
+            purpose,
+            voice,
+            screen,
+            json,
+        }
     }
 
     /// Tells that the run begins.
@@ -86,6 +98,7 @@ impl<W: Write> Transfer<W> {
         if summary.is_known() {
             self.tell_added(&summary);
         }
+        self.by_key.insert(key, self.torrents.len());
         self.torrents.push(Torrent {
             key,
             summary,
@@ -95,36 +108,6 @@ impl<W: Write> Transfer<W> {
             percent: 0.0,
             tracker_said: None,
             is_over: false,
-        });
-    }
-
-    /// Takes what a torrent is that was added by a magnet link.
-    pub fn on_known(&mut self, key: TorrentKey, summary: Summary) {
-        let Some((at, _)) = self.find(key) else { return };
-        self.screen.rename(at, &summary.name, summary.total_len);
-        self.tell_added(&summary);
-        self.screen.note(&format!("{}: metadata is there", summary.shown_name()));
-        if let Some(torrent) = self.torrents.get_mut(at) {
-            torrent.summary = summary;
-        }
-    }
-
-    /// Takes that the metadata, all that was wanted of a torrent, has been written, or could not be.
-    pub fn on_written(&mut self, key: TorrentKey, written: Result<(), Failure>) -> Option<Action> {
-        let (at, _) = self.find(key)?;
-        match written {
-            Ok(()) => self.end(at),
-            Err(failure) => self.end_by(at, &failure),
-        }
-    }
-
-    fn tell_added(&mut self, summary: &Summary) {
-        self.json.write(&Line::Added {
-            info_hash: summary.info_hash,
-            name: &summary.name,
-            size: summary.total_len,
-            files: summary.file_count,
-            pieces: summary.piece_count,
         });
     }
 
@@ -212,13 +195,15 @@ impl<W: Write> Transfer<W> {
         for at in 0..self.torrents.len() {
             self.screen.finish(at);
         }
+        self.screen.end();
         let exit = self.failures.first().copied().unwrap_or(Exit::Done);
         self.json.write(&Line::End { code: exit.code() });
         exit
     }
 
     fn find(&mut self, key: TorrentKey) -> Option<(usize, &mut Torrent)> {
-        self.torrents.iter_mut().enumerate().find(|(_, torrent)| torrent.key == key && !torrent.is_over)
+        let at = *self.by_key.get(&key)?;
+        Some((at, self.torrents.get_mut(at)?))
     }
 
     fn on_checking(&mut self, key: TorrentKey, done: u32, total: u32, bad: u32) {
@@ -372,8 +357,8 @@ impl<W: Write> Transfer<W> {
         let torrent = self.torrents.get_mut(at)?;
         torrent.is_over = true;
         let key = torrent.key;
-        let all = self.torrents.iter().all(|torrent| torrent.is_over);
-        Some(if all { Action::ShutDown } else { Action::Remove(key) })
+        self.by_key.remove(&key);
+        Some(if self.by_key.is_empty() { Action::ShutDown } else { Action::Remove(key) })
     }
 
     fn tell_failure(&mut self, failure: &Failure, info_hash: Option<InfoHash>) {

@@ -25,6 +25,11 @@ pub struct Config {
     ///
     /// Real torrents pass 10 MiB. More is memory that a stranger decides about.
     pub metadata_len_max: usize,
+    /// Pieces that the workers hash side by side: so many that are complete are given to them at
+    /// once, and each waits a moment for others to come.
+    ///
+    /// 1 by default, for workers that hash one piece after the other: none waits.
+    pub hash_width: usize,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
@@ -42,6 +47,7 @@ impl Default for Config {
             buffer_len_max: 64 * 1024 * 1024,
             requests_max: 500,
             metadata_len_max: 32 * 1024 * 1024,
+            hash_width: 1,
             upload_slots: 8,
             progress_interval: None,
             record: false,

@@ -3,6 +3,10 @@
 //! A runtime hands every [`Job`] to a worker and feeds the [`JobDone`] back; it need not know what
 //! any of them mean. [`verify`] is here so that every worker hashes by the same rule.
 
+mod metadata;
+
+pub use metadata::{BuiltMetadata, MetadataError, MetadataWork};
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,10 +15,8 @@ use std::sync::Arc;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::family::IpFamily;
-use crate::id::InfoHash;
 use crate::key::{PeerKey, TorrentKey};
-use crate::magnet::Magnet;
-use crate::metainfo::{Digest, Metainfo};
+use crate::metainfo::Digest;
 use crate::piece::{BlockRef, PieceIndex};
 use crate::storage::Storage;
 
@@ -62,18 +64,14 @@ pub enum Job {
         /// In rising order, at least one.
         pieces: Vec<PieceIndex>,
     },
-    /// Verify a piece and, if it is right, write it.
+    /// Verify pieces and write those that are right.
     Store {
         /// Which torrent.
         torrent: TorrentKey,
         /// Its data.
         storage: Arc<Storage>,
-        /// Which piece.
-        piece: PieceIndex,
-        /// All of its blocks, in order.
-        blocks: Vec<Block>,
-        /// Whether to report each block's digest even if the piece is right.
-        digest_blocks: bool,
+        /// At least one; several, so that a worker can hash them side by side.
+        pieces: Vec<FullPiece>,
     },
     /// Read a range of a piece that we have, for a peer.
     Read {
@@ -85,6 +83,8 @@ pub enum Job {
         storage: Arc<Storage>,
         /// What to read: one block, or a run of them.
         range: BlockRef,
+        /// Where to put it: as long as the range. What it holds means nothing.
+        buffer: Block,
     },
     /// Sync what was written, then claim `have` in the resume file.
     Save {
@@ -140,6 +140,36 @@ pub enum Job {
     },
 }
 
+/// A piece that has come whole.
+#[derive(Debug, Hash)]
+pub struct FullPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// All of its blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Whether to report each block's digest even if the piece is right.
+    pub digest_blocks: bool,
+}
+
+impl FullPiece {
+    /// It has been dealt with, and this came of it.
+    #[must_use]
+    pub fn stored(self, result: Result<Vec<BlockDigest>, StoreError>) -> StoredPiece {
+        StoredPiece { piece: self.piece, blocks: self.blocks, result }
+    }
+}
+
+/// What came of a [`FullPiece`].
+#[derive(Debug)]
+pub struct StoredPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// The blocks, so that their memory serves again.
+    pub blocks: Vec<Block>,
+    /// With `digest_blocks` the digest of each block, else nothing.
+    pub result: Result<Vec<BlockDigest>, StoreError>,
+}
+
 /// Who is at a host whose addresses are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResolveFor {
@@ -147,29 +177,6 @@ pub enum ResolveFor {
     Peer(TorrentKey),
     /// A UDP tracker.
     Tracker,
-}
-
-/// What [`Job::Metadata`] is about.
-#[derive(Debug, Hash)]
-pub enum MetadataWork {
-    /// Read what an earlier run has saved.
-    Find {
-        /// The folder that is to hold the torrent's top name.
-        root: PathBuf,
-        /// Whose metadata.
-        info_hash: InfoHash,
-    },
-    /// Put together what peers have sent, verify it, and save it for a later run.
-    Build {
-        /// The folder that is to hold the torrent's top name; `None`: nothing is saved.
-        save_in: Option<PathBuf>,
-        /// The link that named it.
-        magnet: Arc<Magnet>,
-        /// All of it, in pieces as they came.
-        pieces: Vec<Vec<u8>>,
-        /// Whether to report each piece's digest even if all is right.
-        digest_pieces: bool,
-    },
 }
 
 /// Jobs of one lane never wait for those of another.
@@ -221,12 +228,8 @@ pub enum JobDone {
     Stored {
         /// Which torrent.
         torrent: TorrentKey,
-        /// Which piece.
-        piece: PieceIndex,
-        /// The blocks, so that their memory serves again.
-        blocks: Vec<Block>,
-        /// With `digest_blocks` the digest of each block, else nothing.
-        result: Result<Vec<BlockDigest>, StoreError>,
+        /// What came of each piece.
+        pieces: Vec<StoredPiece>,
     },
     /// Of [`Job::Read`].
     Read {
@@ -289,24 +292,24 @@ pub enum JobDone {
     },
 }
 
-/// What [`Job::Metadata`] found or built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuiltMetadata {
-    /// The torrent, with the link's trackers and web seeds.
-    pub metainfo: Metainfo,
-    /// With `digest_pieces` the digest of each piece, else nothing.
-    pub digests: Vec<BlockDigest>,
-}
-
-/// Why there is no metadata.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum MetadataError {
-    /// No earlier run has saved it, or not in a way that can be read.
-    NotSaved,
-    /// It is not what the magnet link names. With the digest of each piece.
-    Mismatch(Vec<BlockDigest>),
-    /// It is what the link names, and no torrent that can be used: why.
-    Unusable(String),
+impl JobDone {
+    /// The torrent that it is about, if it is about one.
+    #[must_use]
+    pub const fn torrent(&self) -> Option<TorrentKey> {
+        match self {
+            Self::Opened { torrent, .. }
+            | Self::Checked { torrent, .. }
+            | Self::Stored { torrent, .. }
+            | Self::Read { torrent, .. }
+            | Self::Saved { torrent, .. }
+            | Self::Announced { torrent, .. }
+            | Self::Metadata { torrent, .. }
+            | Self::Resolved { whom: ResolveFor::Peer(torrent), .. } => Some(*torrent),
+            Self::Resolved { whom: ResolveFor::Tracker, .. }
+            | Self::Scraped { .. }
+            | Self::Recorded { .. } => None,
+        }
+    }
 }
 
 /// What [`Job::Open`] found.

@@ -73,14 +73,15 @@ mod timer;
 mod torrent;
 pub mod tracker;
 pub mod wire;
+mod work;
 
 pub use config::Config;
 pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane,
-    MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError, block_digest, verify,
+    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FullPiece, Job, JobDone, Lane,
+    MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError, StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
@@ -89,3 +90,4 @@ pub use record::{Divergence, ReplayError, Replayed, replay};
 pub use session::{AddMagnet, AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;
+pub use work::Work;

@@ -5,6 +5,7 @@
 
 pub(crate) mod advice;
 mod believe;
+pub(crate) mod cached;
 mod holes;
 pub(crate) mod open;
 pub(crate) mod positioned;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{File as FileEntry, Span};
@@ -26,6 +27,7 @@ use peerless_core::{DiskError, DiskErrorKind, Purpose, Storage, TorrentKey};
 use crate::error::{disk_error, locked, refusal};
 use crate::files::OpenFiles;
 use crate::lock::Lock;
+use crate::resume::Checksum;
 use root::{Access, Root, Stat};
 
 /// All torrents' files.
@@ -33,6 +35,8 @@ use root::{Access, Root, Stat};
 pub(crate) struct Disk {
     files: OpenFiles,
     held: Mutex<BTreeMap<TorrentKey, Arc<Held>>>,
+    /// The roots in use, by the path that each was opened at.
+    roots: Mutex<BTreeMap<PathBuf, Weak<Root>>>,
 }
 
 /// A torrent that has been opened and not closed yet.
@@ -60,6 +64,8 @@ struct State {
     maybe: Bitfield,
     /// Whether the data may be called ours, which a resume file does.
     ours: bool,
+    /// The checksum of the resume file that is there.
+    on_disk: Option<Checksum>,
     /// A sync that failed. The system may have dropped what it could not write and will not say so
     /// again, so nothing more is claimed.
     sync_error: Option<DiskError>,
@@ -68,7 +74,7 @@ struct State {
 impl Disk {
     /// Keeps at most `open_files_max` files open between jobs.
     pub(crate) fn new(open_files_max: usize) -> Self {
-        Self { files: OpenFiles::new(open_files_max), held: Mutex::default() }
+        Self { files: OpenFiles::new(open_files_max), held: Mutex::default(), roots: Mutex::default() }
     }
 
     fn held(&self, torrent: TorrentKey) -> Option<Arc<Held>> {

@@ -1,6 +1,6 @@
 //! Hashing what is in memory, and making the digests of a new torrent.
 //!
-//! How it is done fast is in `peerless-hash`, for what is in memory, and in [`crate::pieces`], for
+//! How it is done fast is in `peerless-hash`, for what is in memory, and in `pieces.rs`, for
 //! what is on disk.
 
 use std::fs::File;
@@ -12,7 +12,7 @@ use peerless_core::block::Block;
 use peerless_core::key::Key as _;
 use peerless_core::metainfo::{Digest, Span};
 use peerless_core::{BlockDigest, DiskError, DiskErrorKind, TorrentKey};
-use peerless_hash::{Sha1, sha1_each};
+use peerless_hash::sha1_each;
 
 use crate::disk::read_error;
 use crate::disk::root::Access;
@@ -23,11 +23,20 @@ use crate::pieces::{Files, digest_all};
 /// Files that are kept open while a torrent is made or verified.
 pub(crate) const OPEN_FILES_MAX: usize = 128;
 
-/// Whether `blocks`, in order, are the piece with this digest. As [`peerless_core::verify`].
-pub(crate) fn verify(blocks: &[Block], digest: Digest) -> bool {
-    let mut sha1 = Sha1::new();
-    blocks.iter().for_each(|block| sha1.update(block.as_slice()));
-    digest == Digest::Sha1(sha1.finish())
+/// How many pieces at once [`peerless_core::Config::hash_width`] is best set to.
+#[must_use]
+pub fn width() -> usize {
+    peerless_hash::width()
+}
+
+/// Of each of some pieces, given by its blocks in order, whether it is the one with this digest. As
+/// [`peerless_core::verify`].
+pub(crate) fn verify_each<'a>(pieces: impl Iterator<Item = (&'a [Block], Digest)>) -> Vec<bool> {
+    let (parts, want): (Vec<Vec<&[u8]>>, Vec<Digest>) =
+        pieces.map(|(blocks, digest)| (blocks.iter().map(Block::as_slice).collect(), digest)).unzip();
+    let messages: Vec<&[&[u8]]> = parts.iter().map(|parts| &parts[..]).collect();
+    let digests = sha1_each(&messages).into_iter().map(Digest::Sha1);
+    digests.zip(want).map(|(digest, want)| digest == want).collect()
 }
 
 /// The digest of each block. As [`peerless_core::block_digest`].
@@ -147,8 +156,10 @@ mod tests {
         let blocks = blocks();
         let whole = blocks.iter().map(Block::as_slice).collect::<Vec<_>>().concat();
         let digest = Digest::Sha1(sha1(&whole));
-        assert!(verify(&blocks, digest) && peerless_core::verify(&blocks, digest));
-        assert!(!verify(&blocks[1..], digest));
+        let pieces = [(&blocks[..], digest), (&blocks[1..], digest), (&blocks[..], digest)];
+        let right = verify_each(pieces.into_iter());
+        assert_eq!(right, pieces.map(|(blocks, digest)| peerless_core::verify(blocks, digest)));
+        assert_eq!(right, [true, false, true]);
         assert_eq!(block_digests(&blocks), blocks.iter().map(block_digest).collect::<Vec<_>>());
     }
 

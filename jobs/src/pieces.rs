@@ -21,16 +21,10 @@ use crate::parallel;
 /// Bytes read before they are hashed, of all pieces together: they stay in the CPU's second cache.
 const BUFFER_LEN: usize = 512 * 1024;
 
-/// Bytes read of one piece at once, at most and at least.
+/// Bytes read of one piece at once, at most and at least. All lengths are powers of two, so that a
+/// run ends with a block of the hash, and [`AHEAD_LEN`] with a run.
 const RUN_LEN_MAX: usize = 256 * 1024;
 const RUN_LEN_MIN: usize = 16 * 1024;
-
-/// Runs begin at multiples of this, as the lanes' loads like it.
-const ALIGNMENT: usize = 64;
-
-/// Between the runs of two pieces. Without it they would lie at distances that are powers of two,
-/// where they push each other out of the CPU's first cache.
-const GAP_LEN: usize = 5 * ALIGNMENT;
 
 /// Bytes of a piece that the system is asked to read ahead at once: long enough that a disk with
 /// heads reads more than it seeks, short enough that all pieces' are not much.
@@ -92,11 +86,17 @@ fn take_count(piece_len: u32) -> u32 {
     u32::try_from((TAKE_LEN_MIN / piece_len).max(lanes).max(1)).unwrap_or(u32::MAX)
 }
 
+/// How long a run is, when so many pieces share the buffer.
+fn run_len(piece_count: usize) -> usize {
+    let share = BUFFER_LEN / piece_count.next_power_of_two();
+    share.clamp(RUN_LEN_MIN, RUN_LEN_MAX)
+}
+
 /// One thread's means: its buffer, and the file it read last.
 #[derive(Debug, Default)]
 pub(crate) struct PieceHasher {
     buffer: Vec<u8>,
-    last: Option<(usize, Option<Arc<File>>)>,
+    last: LastFile,
 }
 
 /// One of the pieces that are being hashed side by side.
@@ -117,23 +117,24 @@ impl PieceHasher {
 
     fn side_by_side(&mut self, files: &impl Files, pieces: &[u32]) -> Vec<Result<Digest, DiskError>> {
         let mut lanes: Vec<_> = pieces.iter().map(|&piece| Lane::new(files, piece)).collect();
-        let run_len =
-            (BUFFER_LEN / lanes.len().max(1)).clamp(RUN_LEN_MIN, RUN_LEN_MAX) / ALIGNMENT * ALIGNMENT;
-        self.buffer.resize(lanes.len() * (run_len + GAP_LEN) + ALIGNMENT, 0);
-        let start = self.buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let run_len = run_len(lanes.len());
+        self.buffer.resize(lanes.len() * run_len, 0);
         let longest = lanes.iter().map(|lane| lane.len).max().unwrap_or(0);
         for begin in (0..longest).step_by(run_len) {
             if begin % AHEAD_LEN == 0 {
-                let next =
-                    if begin == 0 { 0..2 * AHEAD_LEN } else { begin + AHEAD_LEN..begin + 2 * AHEAD_LEN };
-                self.advise(files, pieces.iter().copied(), next, Advice::Soon);
+                let next = begin.saturating_add(AHEAD_LEN);
+                let from = if begin == 0 { 0 } else { next };
+                self.advise(
+                    files,
+                    pieces.iter().copied(),
+                    from..next.saturating_add(AHEAD_LEN),
+                    Advice::Soon,
+                );
             }
-            let runs = self.buffer.get_mut(start..).unwrap_or_default().chunks_exact_mut(run_len + GAP_LEN);
-            for (lane, run) in lanes.iter_mut().zip(runs) {
-                let run = run.get_mut(..run_len).unwrap_or_default();
+            for (lane, run) in lanes.iter_mut().zip(self.buffer.chunks_exact_mut(run_len)) {
                 lane.read(files, &mut self.last, begin, run);
             }
-            let runs = self.buffer.get(start..).unwrap_or_default().chunks_exact(run_len + GAP_LEN);
+            let runs = self.buffer.chunks_exact(run_len);
             update_each(
                 lanes
                     .iter_mut()
@@ -189,7 +190,7 @@ impl PieceHasher {
 
     /// It is only advice: a file that can't be opened is told of when it is read.
     fn advise_span(&mut self, files: &impl Files, span: Span, advice: Advice) {
-        if let Ok(Some(file)) = file(files, &mut self.last, span) {
+        if let Ok(Some(file)) = self.last.open(files, span) {
             advise(&file, span.offset, span.len, advice);
         }
     }
@@ -201,13 +202,7 @@ impl Lane {
     }
 
     /// Reads what comes from `begin` on, as far as the piece and the run go.
-    fn read(
-        &mut self,
-        files: &impl Files,
-        last: &mut Option<(usize, Option<Arc<File>>)>,
-        begin: u32,
-        run: &mut [u8],
-    ) {
+    fn read(&mut self, files: &impl Files, last: &mut LastFile, begin: u32, run: &mut [u8]) {
         let len = self.len.saturating_sub(begin).min(u32::try_from(run.len()).unwrap_or(u32::MAX));
         self.run_len = if self.error.is_some() { 0 } else { len as usize };
         let mut rest = run.get_mut(..self.run_len).unwrap_or_default();
@@ -218,7 +213,7 @@ impl Lane {
             let len = usize::try_from(span.len).unwrap_or(usize::MAX).min(rest.len());
             let (part, behind) = rest.split_at_mut(len);
             rest = behind;
-            let read = file(files, last, span).and_then(|file| match file {
+            let read = last.open(files, span).and_then(|file| match file {
                 Some(file) => {
                     read_exact_at(&file, part, span.offset).map_err(|error| files.error(span, &error))
                 }
@@ -236,18 +231,156 @@ impl Lane {
     }
 }
 
-/// The file of a span: the last one, mostly.
-fn file(
-    files: &impl Files,
-    last: &mut Option<(usize, Option<Arc<File>>)>,
-    span: Span,
-) -> Result<Option<Arc<File>>, DiskError> {
-    if let Some((index, file)) = last
-        && *index == span.file
-    {
-        return Ok(file.clone());
+/// The file that was used last, which is mostly the next one too, and its number.
+#[derive(Debug, Default)]
+struct LastFile(Option<(usize, Option<Arc<File>>)>);
+
+impl LastFile {
+    fn open(&mut self, files: &impl Files, span: Span) -> Result<Option<Arc<File>>, DiskError> {
+        if let Some((index, file)) = &self.0
+            && *index == span.file
+        {
+            return Ok(file.clone());
+        }
+        let file = files.open(span)?;
+        self.0 = Some((span.file, file.clone()));
+        Ok(file)
     }
-    let file = files.open(span)?;
-    *last = Some((span.file, file.clone()));
-    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peerless_core::DiskErrorKind;
+    use peerless_hash::sha1;
+    use std::io::Write;
+    use std::path::Path;
+
+    /// Files of `FILE_LEN` bytes; every third is padding, and one may be missing.
+    struct Made {
+        files: Vec<Option<Arc<File>>>,
+        bytes: Vec<u8>,
+        piece_len: u32,
+        total_len: u64,
+        missing: usize,
+    }
+
+    const FILE_LEN: u64 = 1_000_003;
+
+    fn files(piece_len: u32, missing: usize) -> Made {
+        let (mut files, mut bytes) = (Vec::new(), Vec::new());
+        for index in 0..10 {
+            let len = usize::try_from(FILE_LEN).unwrap();
+            if index % 3 == 2 {
+                bytes.resize(bytes.len() + len, 0);
+                files.push(None);
+            } else {
+                let own: Vec<u8> = (index..=250).cycle().take(len).collect();
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(&own).unwrap();
+                files.push(Some(Arc::new(file)));
+                bytes.extend(own);
+            }
+        }
+        Made { files, total_len: bytes.len() as u64, bytes, piece_len, missing }
+    }
+
+    impl Files for Made {
+        fn total_len(&self) -> u64 {
+            self.total_len
+        }
+
+        fn piece_len(&self) -> u32 {
+            self.piece_len
+        }
+
+        fn spans(&self, piece: u32, begin: u32, len: u32) -> impl Iterator<Item = Span> {
+            let mut at = u64::from(piece) * u64::from(self.piece_len) + u64::from(begin);
+            let end = at + u64::from(len);
+            std::iter::from_fn(move || {
+                let file = usize::try_from(at / FILE_LEN).unwrap();
+                let len = (FILE_LEN - at % FILE_LEN).min(end - at);
+                let span = Span { file, offset: at % FILE_LEN, len };
+                at += len;
+                (len > 0).then_some(span)
+            })
+        }
+
+        fn open(&self, span: Span) -> Result<Option<Arc<File>>, DiskError> {
+            match span.file == self.missing {
+                true => Err(crate::error::refusal(DiskErrorKind::NotFound, Path::new("gone"), "")),
+                false => Ok(self.files[span.file].clone()),
+            }
+        }
+
+        fn error(&self, _: Span, error: &io::Error) -> DiskError {
+            crate::error::disk_error(Path::new("x"), error)
+        }
+    }
+
+    #[test]
+    fn digests_are_those_of_the_bytes_whatever_the_pieces_length() {
+        for piece_len in [16_384, 100_000, 262_144, 1_500_000, 20_000_000] {
+            let files = files(piece_len, usize::MAX);
+            let want: Vec<_> = files.bytes.chunks(piece_len as usize).map(sha1).collect();
+            let mut got = vec![None; want.len()];
+            let count = u32::try_from(want.len()).unwrap();
+            digest_all(
+                &files,
+                count,
+                3,
+                |_, digest| digest,
+                |piece, digest| got[piece as usize] = Some(digest),
+            )
+            .unwrap();
+            assert_eq!(got, want.iter().copied().map(Some).collect::<Vec<_>>(), "{piece_len}");
+            // Any pieces in any order, by one thread.
+            let pieces: Vec<u32> = (0..count).rev().step_by(2).collect();
+            let some = PieceHasher::default().digests(&files, &pieces);
+            assert!(pieces.iter().zip(some).all(|(&piece, digest)| digest == Ok(want[piece as usize])));
+        }
+    }
+
+    #[test]
+    fn what_cant_be_read_spoils_no_other_piece() {
+        let files = files(100_000, 4);
+        let digests = PieceHasher::default().digests(&files, &(0..100).collect::<Vec<_>>());
+        for (piece, digest) in digests.into_iter().enumerate() {
+            let bytes = &files.bytes[piece * 100_000..][..100_000];
+            let (first, last) = (piece * 100_000 / 1_000_003, (piece * 100_000 + 99_999) / 1_000_003);
+            match digest {
+                Ok(digest) => assert!(digest == sha1(bytes) && first != 4 && last != 4, "{piece}"),
+                Err(error) => {
+                    assert!(error.kind == DiskErrorKind::NotFound && (first == 4 || last == 4), "{piece}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn data_larger_than_memory_is_dropped_behind_and_still_read_right() {
+        let files = Made { total_len: u64::MAX, ..files(262_144, usize::MAX) };
+        let digests = PieceHasher::default().digests(&files, &[0, 1, 2]);
+        let want = files.bytes.chunks(262_144).take(3).map(|piece| Ok(sha1(piece)));
+        assert_eq!(digests, want.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn runs_are_cut_where_read_ahead_is() {
+        for count in 0..40 {
+            assert!(
+                run_len(count).is_power_of_two() && (AHEAD_LEN as usize).is_multiple_of(run_len(count)),
+                "{count}"
+            );
+        }
+        assert_eq!([1, 2, 3, 16].map(run_len), [256 << 10, 256 << 10, 128 << 10, 32 << 10]);
+    }
+
+    #[test]
+    fn a_thread_takes_enough_to_fill_the_lanes_but_not_too_much() {
+        assert_eq!(take_count(16_384), 256);
+        assert_eq!(take_count(1 << 20), 4.max(u32::try_from(width()).unwrap()));
+        assert!(take_count(1 << 26) <= 4);
+        assert_eq!((take_count(1 << 31), take_count(0) > 0), (1, true));
+    }
 }

@@ -29,6 +29,8 @@ const SIGHTS: &[&str] = &[
     "UnknownTorrent",
     "ResolveFailed",
     "SaveFailed",
+    "MetadataDone",
+    "MetadataFailed",
     "Datagram",
     "no answer so far",
     "result: Ok(TrackerReport { peer_count: 2",

@@ -9,8 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use peerless_core::magnet::Magnet;
 use peerless_core::{
-    AddTorrent, Check, CloseCause, Config, Input, Instant, Job, Output, PeerKey, Purpose, TorrentKey,
+    AddMagnet, AddTorrent, AddTorrentError, Check, CloseCause, Config, Input, Instant, Job, Output, PeerKey,
+    Purpose, TorrentKey,
 };
 
 use crate::host::Host;
@@ -123,6 +125,7 @@ impl World {
             peers_max: 6,
             half_open_max: 3,
             buffer_len_max: BUFFER_LEN_MAX,
+            hash_width: 2,
             upload_slots: 2,
             progress_interval: (mode & 2 == 0).then_some(Duration::from_secs(1)),
             record,
@@ -189,10 +192,22 @@ impl World {
         };
         // Two sessions of one download never meet in practice: the lock refuses the second.
         let busy = self.jobs.iter().any(|job| matches!(job, Job::Save { close: true, .. }));
-        if !busy && let Ok(torrent) = self.host.session.add_torrent(self.now, add) {
+        if !busy && let Ok(torrent) = self.add_by(flags & 128 != 0, add) {
             self.torrents.push(torrent);
         }
         self.drain();
+    }
+
+    /// Adds the torrent, or its magnet link alone.
+    fn add_by(&mut self, link: bool, add: AddTorrent) -> Result<TorrentKey, AddTorrentError> {
+        if !link {
+            return self.host.session.add_torrent(self.now, add);
+        }
+        let AddTorrent { metainfo, root, check, tiers, peers, hosts, .. } = add;
+        let magnet = Magnet::of(&metainfo);
+        let metadata_only = hosts.is_empty() && !peers.is_empty();
+        let add = AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only };
+        self.host.session.add_magnet(self.now, add)
     }
 
     fn accept(&mut self, source: &mut Source<'_>) {
@@ -330,7 +345,9 @@ impl World {
 
 fn held_len(job: &Job) -> usize {
     match job {
-        Job::Store { blocks, .. } => blocks.iter().map(|block| block.as_slice().len()).sum(),
+        Job::Store { pieces, .. } => {
+            pieces.iter().flat_map(|piece| &piece.blocks).map(|block| block.as_slice().len()).sum()
+        }
         Job::Read { range, .. } => range.len() as usize,
         Job::Open { .. }
         | Job::Check { .. }

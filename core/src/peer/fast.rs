@@ -3,8 +3,11 @@
 
 use std::net::IpAddr;
 
+use super::Peer;
+use crate::cx::Cx;
 use crate::id::InfoHash;
-use crate::piece::{Geometry, PieceIndex};
+use crate::piece::{BlockRef, Geometry, PieceIndex};
+use crate::wire::Message;
 
 /// Pieces that a peer is given while it is choked, and the pieces from which on it is given none: who
 /// has so many has something to give in return (BEP 6 names 10).
@@ -69,7 +72,7 @@ impl Fast {
     }
 
     /// What may be asked for while the peer chokes us.
-    pub(crate) fn allowed(&self, geometry: &Geometry) -> Vec<PieceIndex> {
+    fn allowed(&self, geometry: &Geometry) -> Vec<PieceIndex> {
         let allowed = self.sets.iter().flat_map(|sets| &sets.allowed);
         allowed.filter_map(|index| geometry.piece(*index)).collect()
     }
@@ -85,14 +88,20 @@ impl Fast {
     }
 
     /// The suggested pieces that are `wanted`; the others are forgotten.
-    pub(crate) fn suggested(
-        &mut self,
-        geometry: &Geometry,
-        wanted: impl Fn(PieceIndex) -> bool,
-    ) -> Vec<PieceIndex> {
+    fn suggested(&mut self, geometry: &Geometry, wanted: impl Fn(PieceIndex) -> bool) -> Vec<PieceIndex> {
         let Some(sets) = &mut self.sets else { return Vec::new() };
         sets.suggested.retain(|index| geometry.piece(*index).is_some_and(&wanted));
         sets.suggested.iter().filter_map(|index| geometry.piece(*index)).collect()
+    }
+
+    /// What to ask for before anything else: all that may be asked for while the peer chokes us.
+    pub(crate) fn first(
+        &mut self,
+        geometry: &Geometry,
+        choking: bool,
+        wanted: impl Fn(PieceIndex) -> bool,
+    ) -> Vec<PieceIndex> {
+        if choking { self.allowed(geometry) } else { self.suggested(geometry, wanted) }
     }
 
     /// Whether the peer has been granted pieces.
@@ -117,6 +126,16 @@ impl Fast {
         let granted = self.sets.iter_mut().flat_map(|sets| &mut sets.granted);
         let mut left = granted.filter(|grant| grant.piece == piece && grant.requests_left > 0);
         left.next().map(|grant| grant.requests_left -= 1).is_some()
+    }
+}
+
+impl Peer {
+    /// Says that a request will not be answered, if the peer speaks the fast extension (BEP 6).
+    pub(crate) fn reject(&mut self, cx: &mut Cx, block: BlockRef) {
+        if self.open().is_some_and(|open| open.fast.is_on) {
+            let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
+            self.send(cx, Message::Reject { index, begin, len });
+        }
     }
 }
 

@@ -235,7 +235,7 @@ impl Peer {
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
-        let payload_len = self.shrink(cx, |queue| queue.sent(len)).payload_len;
+        let payload_len = self.shrink(cx, |queue, cx| queue.sent(len, &mut cx.runs));
         self.sent_at = cx.now;
         if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
             open.up.add(cx.now, payload_len);
@@ -244,9 +244,9 @@ impl Peer {
     }
 
     /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
-    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
+    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue, &mut Cx) -> T) -> T {
         let wanted_read = self.wants_read(&cx.budget);
-        let taken = take(&mut self.queue);
+        let taken = take(&mut self.queue, cx);
         if !wanted_read && self.wants_read(&cx.budget) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
@@ -308,26 +308,18 @@ impl Peer {
         open.flow.am_choking = true;
         let waiting = open.uploads.clear();
         let before = self.queue.payload_len();
-        let queued = self.shrink(cx, SendQueue::remove_unstarted_blocks);
+        let queued = self.shrink(cx, |queue, _| queue.remove_unstarted_blocks());
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
         queued.into_iter().chain(waiting).for_each(|block| self.reject(cx, block));
         true
     }
 
-    /// Says that a request will not be answered, if the peer speaks the fast extension (BEP 6).
-    pub(crate) fn reject(&mut self, cx: &mut Cx, block: BlockRef) {
-        if self.open().is_some_and(|open| open.fast.is_on) {
-            let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
-            self.send(cx, Message::Reject { index, begin, len });
-        }
-    }
-
     /// The peer takes a request back.
     pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
         let Some(open) = self.open_mut() else { return };
         if !open.uploads.cancel(block) {
-            if !self.shrink(cx, |queue| queue.remove_block(block)) {
+            if !self.shrink(cx, |queue, _| queue.remove_block(block)) {
                 return;
             }
             cx.budget.end_upload(u64::from(block.len()));

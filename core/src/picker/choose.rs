@@ -114,7 +114,7 @@ impl Picker {
 
     /// Blocks of others, when every block has been asked for and none is waited for from this peer.
     fn pick_in_endgame(&mut self, peer: PeerKey, pieces: &Bitfield, goal: usize, out: &mut Vec<BlockRef>) {
-        if !self.in_endgame() {
+        if !self.doubling || !self.in_endgame() {
             return;
         }
         if !self.doubles.has_begun() {

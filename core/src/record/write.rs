@@ -16,7 +16,8 @@ use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
 use crate::job::{
-    BuiltMetadata, DiskError, FetchError, Job, JobDone, MetadataError, Opened, ResolveFor, StoreError,
+    BlockDigest, BuiltMetadata, DiskError, FetchError, Job, JobDone, MetadataError, Opened, ResolveFor,
+    StoreError, StoredPiece,
 };
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
@@ -66,6 +67,7 @@ impl Recorder {
             out.len(number);
         }
         out.len(config.metadata_len_max);
+        out.len(config.hash_width);
         out.len(config.upload_slots);
         let interval = config.progress_interval.map_or(0, |interval| interval.as_nanos().saturating_add(1));
         out.number(u64::try_from(interval).unwrap_or(u64::MAX));
@@ -243,15 +245,15 @@ fn job_done(out: &mut Writer, done: &JobDone) {
                 disk_error,
             );
         }
-        JobDone::Stored { torrent, piece, blocks: _, result } => {
+        JobDone::Stored { torrent, pieces } => {
             head(out, 2, *torrent);
-            out.number(piece.get().into());
-            outcome(
-                out,
-                result,
-                |out, digests| out.list(digests, |out, digest| out.bytes(digest)),
-                store_error,
-            );
+            out.list(pieces, |out, StoredPiece { piece, blocks: _, result }| {
+                out.number(piece.get().into());
+                let digests = |out: &mut Writer, list: &Vec<BlockDigest>| {
+                    out.list(list, |out, digest| out.bytes(digest))
+                };
+                outcome(out, result, digests, store_error);
+            });
         }
         JobDone::Read { torrent, peer, range, result } => {
             head(out, 3, *torrent);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
-use crate::job::{BlockDigest, Job};
+use crate::job::{BlockDigest, FullPiece};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
@@ -30,11 +31,11 @@ const GONE_MAX: usize = 1000;
 /// What only a torrent has that wants pieces.
 #[derive(Debug)]
 pub(crate) struct Download {
-    torrent: TorrentKey,
+    pub(super) torrent: TorrentKey,
     storage: Arc<Storage>,
     pub(crate) picker: Picker,
-    /// Pieces on their way to disk, with the giver of each block.
-    storing: BTreeMap<PieceIndex, Vec<Option<Giver>>>,
+    /// Pieces on their way to disk.
+    pub(super) storing: Storing,
     /// Peers that gave blocks and are gone: leaving must not save a poisoner.
     gone: BTreeMap<PeerKey, Giver>,
     verdicts: Verdicts,
@@ -62,7 +63,7 @@ impl Download {
             torrent,
             storage: Arc::clone(storage),
             picker: Picker::new(geometry, have, &mut cx.rng),
-            storing: BTreeMap::new(),
+            storing: Storing::new(torrent, storage),
             gone: BTreeMap::new(),
             verdicts: Verdicts::default(),
             restricted: BTreeMap::new(),
@@ -78,16 +79,6 @@ impl Download {
         files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
     }
 
-    /// Whether pieces are on their way to disk.
-    pub(crate) fn is_storing(&self) -> bool {
-        !self.storing.is_empty()
-    }
-
-    /// Whether this piece is on its way to disk.
-    pub(crate) fn is_storing_piece(&self, piece: PieceIndex) -> bool {
-        self.storing.contains_key(&piece)
-    }
-
     /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
@@ -99,11 +90,7 @@ impl Download {
         let geometry = self.storage.metainfo.geometry();
         let choking = open.flow.peer_choking;
         // BEP 6: some pieces may be asked for while choked, others are advised when not.
-        let first = if choking {
-            open.fast.allowed(geometry)
-        } else {
-            open.fast.suggested(geometry, |piece| self.picker.wants(piece))
-        };
+        let first = open.fast.first(geometry, choking, |piece| self.picker.wants(piece));
         if choking && first.is_empty() {
             return;
         }
@@ -123,6 +110,10 @@ impl Download {
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }
+        if blocks.is_empty() {
+            return;
+        }
+        cx.budget.note_asked(key);
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);
@@ -165,11 +156,9 @@ impl Download {
     fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
         let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
         let giver = |key| peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
-        self.storing.insert(piece, givers.into_iter().map(giver).collect());
-        let digest_blocks = self.verdicts.is_suspect(piece);
-        let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
-        cx.budget.begin_store(torrent, piece, storage.metainfo.geometry().len_of(piece));
-        cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
+        let givers = givers.into_iter().map(giver).collect();
+        let piece = FullPiece { piece, blocks, digest_blocks: self.verdicts.is_suspect(piece) };
+        self.storing.add(cx, piece, givers, self.picker.asked_count() > 0);
     }
 
     /// A piece is on disk. Returns who is now known to have sent bad blocks of it, and the files
@@ -180,7 +169,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> (Vec<Giver>, Vec<usize>) {
-        self.storing.remove(&piece);
+        self.storing.remove(piece);
         self.restricted.remove(&piece);
         self.picker.stored(piece);
         self.refill = true;
@@ -206,7 +195,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> Option<Giver> {
-        let givers = self.storing.remove(&piece)?;
+        let givers = self.storing.remove(piece)?;
         self.picker.failed(piece);
         self.refill = true;
         self.settle(cx);
@@ -220,7 +209,7 @@ impl Download {
 
     /// A piece could not be written; false if it was not to be.
     pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
-        let was_storing = self.storing.remove(&piece).is_some();
+        let was_storing = self.storing.remove(piece).is_some();
         if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
@@ -253,7 +242,10 @@ impl Download {
             }
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
-        self.refill = true;
+        // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
+        // the place of a piece that only it could finish.
+        let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
+        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -305,7 +297,10 @@ impl Download {
 
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
+        // As with those that a worker has already: what comes of them is only counted.
+        self.storing.hand_over(cx);
         let piece_len = self.piece_len();
+        cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
     }
 
@@ -318,6 +313,9 @@ impl Download {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
+        if (self.counted == 0) != (counted == 0) {
+            cx.budget.set_holder(self.torrent, counted > 0);
+        }
         (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
         (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
         self.counted = counted;
@@ -350,6 +348,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::input::{CloseCause, Input};
+    use crate::job::Job;
     use crate::machine::lab::Lab;
 
     #[test]

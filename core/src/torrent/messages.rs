@@ -195,18 +195,19 @@ impl Torrent {
         Ok(())
     }
 
-    /// A piece has been verified and written, or has not.
+    /// Pieces have been verified and written, or have not.
     pub(crate) fn on_stored(
         &mut self,
         cx: &mut Cx,
         peers: &mut Peers,
-        piece: PieceIndex,
-        result: Result<Vec<BlockDigest>, StoreError>,
+        results: Vec<(PieceIndex, Result<Vec<BlockDigest>, StoreError>)>,
     ) {
-        match result {
-            Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
-            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
-            Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
+        for (piece, result) in results {
+            match result {
+                Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
+                Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
+                Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
+            }
         }
         if self.closing {
             self.save(cx);
@@ -217,7 +218,7 @@ impl Torrent {
 
     fn on_good_piece(&mut self, cx: &mut Cx, peers: &mut Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let Phase::Leeching(download) = &mut self.phase else { return };
-        if !download.is_storing_piece(piece) {
+        if !download.storing.has(piece) {
             return;
         }
         let (guilty, files) = download.on_stored(cx, piece, digests);
@@ -265,7 +266,7 @@ impl Torrent {
     fn on_bad_piece(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let geometry = *self.storage.metainfo.geometry();
         let Phase::Leeching(download) = &mut self.phase else { return };
-        if !download.is_storing_piece(piece) {
+        if !download.storing.has(piece) {
             return;
         }
         self.wasted_len += u64::from(geometry.len_of(piece));
@@ -308,8 +309,9 @@ mod tests {
     /// Answers the job to store a piece.
     fn stored(lab: &mut Lab, result: Result<Vec<BlockDigest>, StoreError>) {
         match lab.jobs.pop() {
-            Some(Job::Store { torrent, piece, blocks, .. }) => {
-                lab.done(JobDone::Stored { torrent, piece, blocks, result });
+            Some(Job::Store { torrent, mut pieces, .. }) => {
+                let piece = pieces.pop().unwrap().stored(result);
+                lab.done(JobDone::Stored { torrent, pieces: vec![piece] });
             }
             job => panic!("no piece to store: {job:?}"),
         }

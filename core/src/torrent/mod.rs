@@ -9,6 +9,7 @@ mod candidates;
 mod checking;
 mod choker;
 mod download;
+mod endgame;
 mod extended;
 mod fast;
 mod figures;
@@ -16,10 +17,11 @@ mod messages;
 mod metadata;
 mod rounds;
 mod saving;
+mod storing;
 mod upload;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +33,10 @@ use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::job::{DiskError, Job, Purpose, ResolveFor};
 use crate::key::{PeerKey, TorrentKey};
-use crate::metainfo::Metainfo;
 use crate::output::{CloseReason, Event, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
-use crate::session::{AddMagnet, AddTorrent};
+use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::wire::{Handshake, Message};
 use announcer::Announcer;
@@ -61,8 +62,12 @@ pub(crate) struct Torrent {
     have: Bitfield,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
+    /// The same by who is at the other end: of two to one peer, the one that is kept.
+    by_id: BTreeMap<PeerId, PeerKey>,
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
+    /// Whether it is in the session's line of those with an address ready to dial.
+    pub(crate) waits_to_dial: bool,
     choker: Choker,
     saving: Saving,
     /// Peers that may request.
@@ -109,19 +114,6 @@ impl Torrent {
         torrent
     }
 
-    /// A torrent of which the magnet link is all that is known.
-    pub(crate) fn of_magnet(cx: &mut Cx, key: TorrentKey, add: AddMagnet) -> Self {
-        let metainfo = Metainfo::unknown(&add.magnet);
-        let storage = Arc::new(Storage { metainfo, root: add.root.clone() });
-        let fetching = Fetching::new(Arc::new(add.magnet), add.root, add.check, add.metadata_only);
-        let work = fetching.find();
-        let phase = Phase::Metadata(Box::new(fetching));
-        let mut torrent = Self::with_phase(cx, key, storage, phase, add.tiers);
-        torrent.add_first_peers(cx, add.peers, add.hosts);
-        cx.job(Job::Metadata { torrent: key, work });
-        torrent
-    }
-
     fn with_phase(
         cx: &mut Cx,
         key: TorrentKey,
@@ -139,6 +131,8 @@ impl Torrent {
             purpose: Purpose::Download,
             phase,
             peers: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            waits_to_dial: false,
             announcer: Announcer::new(cx.now, &mut cx.rng, tiers),
             candidates: Candidates::default(),
             choker: Choker::default(),
@@ -177,20 +171,9 @@ impl Torrent {
             }
     }
 
-    /// Whether what it is is known.
-    pub(crate) const fn has_metadata(&self) -> bool {
-        !matches!(self.phase, Phase::Metadata(_))
-    }
-
-    /// How many pieces there are, if that is known.
-    pub(crate) fn piece_count(&self) -> Option<u32> {
-        self.has_metadata().then(|| self.have.piece_count())
-    }
-
     /// The connection to this peer, if there is one.
-    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
-        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
-        self.peers.iter().copied().find(is_it)
+    pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
+        self.by_id.get(&id).copied()
     }
 
     /// A peer has shaken hands: it is told what we have and can.
@@ -199,6 +182,7 @@ impl Torrent {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
+        peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
         // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
         let fast = handshake.has_fast();
         if fast && self.have.is_full() && !self.have.is_empty() {
@@ -217,6 +201,11 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
+        if let Some(open) = peer.open()
+            && self.by_id.get(&open.id) == Some(&peer.key)
+        {
+            self.by_id.remove(&open.id);
+        }
         match &mut self.phase {
             Phase::Metadata(fetching) => {
                 fetching.on_gone(peer.key);
@@ -242,7 +231,7 @@ impl Torrent {
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
     }
 
@@ -277,7 +266,7 @@ impl Torrent {
         {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
         self.refill(cx, peers);
         self.pump_metadata(cx, peers);
@@ -344,6 +333,7 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
+        self.on_store_timer(cx);
         for timer in TorrentTimer::ALL {
             cx.timers.clear(TimerKey::Torrent(self.key, timer));
         }

@@ -42,7 +42,8 @@ impl Torrent {
         let (queue, phase) = (&peer.queue, &mut peer.phase);
         let crate::peer::Phase::Open(open) = phase else { return };
         if let Some(range) = open.uploads.next_read(key, queue, &mut cx.budget) {
-            cx.job(Job::Read { torrent: self.key, peer: key, storage: Arc::clone(&self.storage), range });
+            let (storage, buffer) = (Arc::clone(&self.storage), cx.runs.buffer(range.len() as usize));
+            cx.job(Job::Read { torrent: self.key, peer: key, storage, range, buffer });
         }
     }
 

@@ -21,13 +21,13 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{Digest, Span};
 use peerless_core::piece::PieceIndex;
 use peerless_core::{Check, Purpose, Storage};
+use peerless_hash::Sha1;
 
 use super::root::Stat;
 use crate::resume::Resume;
 
 /// Hashed over and over, where a piece of zeros is.
 const ZEROS: [u8; 4096] = [0; 4096];
-use peerless_hash::Sha1;
 
 /// What is known of a torrent's data before it starts.
 pub(crate) struct Evidence<'a> {

@@ -4,7 +4,9 @@ use std::io::IoSlice;
 
 use peerless_core::block::Block;
 use peerless_core::piece::{BlockRef, PieceIndex};
-use peerless_core::{BlockDigest, DiskError, DiskErrorKind, Storage, StoreError, TorrentKey};
+use peerless_core::{
+    BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoredPiece, TorrentKey,
+};
 
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
@@ -41,43 +43,61 @@ impl Disk {
         Ok(verdicts)
     }
 
-    /// [`Job::Store`](peerless_core::Job::Store): writes the blocks if they are the piece.
+    /// [`Job::Store`](peerless_core::Job::Store): writes those of the pieces that are right.
     pub(crate) fn store(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
-        piece: PieceIndex,
-        blocks: &[Block],
-        digest_blocks: bool,
-    ) -> Result<Vec<BlockDigest>, StoreError> {
-        if !hash::verify(blocks, storage.metainfo.digest(piece)) {
-            return Err(StoreError::Mismatch(hash::block_digests(blocks)));
-        }
-        self.write_piece(torrent, storage, piece, blocks).map_err(StoreError::Disk)?;
-        Ok(if digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+        pieces: Vec<FullPiece>,
+    ) -> Vec<StoredPiece> {
+        let right = hash::verify_each(
+            pieces
+                .iter()
+                .map(|FullPiece { piece, blocks, .. }| (&blocks[..], storage.metainfo.digest(*piece))),
+        );
+        let store = |piece: FullPiece, is_right: bool| {
+            let result = self.store_piece(torrent, storage, &piece, is_right);
+            piece.stored(result)
+        };
+        pieces.into_iter().zip(right).map(|(piece, is_right)| store(piece, is_right)).collect()
     }
 
-    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`.
+    fn store_piece(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        FullPiece { piece, blocks, digest_blocks }: &FullPiece,
+        is_right: bool,
+    ) -> Result<Vec<BlockDigest>, StoreError> {
+        if !is_right {
+            return Err(StoreError::Mismatch(hash::block_digests(blocks)));
+        }
+        self.write_piece(torrent, storage, *piece, blocks).map_err(StoreError::Disk)?;
+        Ok(if *digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+    }
+
+    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`, in `buffer`.
     pub(crate) fn read(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
         range: BlockRef,
+        mut buffer: Block,
     ) -> Result<Block, DiskError> {
-        let mut bytes = vec![0; range.len() as usize];
-        let mut rest = &mut bytes[..];
+        let mut rest = buffer.as_mut_slice();
         let metainfo = &storage.metainfo;
         for span in metainfo.layout().spans(metainfo.geometry(), range) {
             let len = usize::try_from(span.len).unwrap_or(usize::MAX).min(rest.len());
             let (part, behind) = rest.split_at_mut(len);
             rest = behind;
-            // Padding is zero, as the buffer is.
-            if !entry(storage, span.file)?.padding {
-                let file = self.file(torrent, storage, span, Access::Read)?;
-                read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
+            if entry(storage, span.file)?.padding {
+                part.fill(0);
+                continue;
             }
+            let file = self.file(torrent, storage, span, Access::Read)?;
+            read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
         }
-        Ok(Block::new(bytes))
+        Ok(buffer)
     }
 
     fn write_piece(

@@ -1,5 +1,7 @@
 //! What the far ends of the connections say and hear.
 
+use std::sync::LazyLock;
+
 use peerless_core::Input;
 
 use super::{HEAD_LEN_MAX, PAYLOAD_PART_LEN, Peer, SAMPLE, Source, World};
@@ -8,15 +10,25 @@ use crate::speak::{self, Heard};
 /// The messages that peers send at random: all there are, and two that nobody knows.
 const IDS: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20];
 
-/// What they say by extensions.
-const EXTENDED: [&[u8]; 6] = [
-    b"\0d1:md11:lt_donthavei7e11:upload_onlyi3ee4:reqqi2e1:v1:ce",
-    b"\0d1:mde11:upload_onlyi1ee",
-    b"\x01\x01",
-    b"\x01\0",
-    b"\x02\0\0\0\x01",
-    b"\x77what",
-];
+/// What they say by extensions, metadata right and wrong among it.
+static EXTENDED: LazyLock<[Vec<u8>; 11]> = LazyLock::new(|| {
+    let info = SAMPLE.metainfo.info();
+    let has = |len: usize| format!("\0d1:md11:ut_metadatai5ee13:metadata_sizei{len}ee").into_bytes();
+    let data = |bytes: &[u8]| [b"\x03d8:msg_typei1e5:piecei0ee", bytes].concat();
+    [
+        b"\0d1:md11:lt_donthavei7e11:upload_onlyi3ee4:reqqi2e1:v1:ce".to_vec(),
+        b"\0d1:mde11:upload_onlyi1ee".to_vec(),
+        b"\x01\x01".to_vec(),
+        b"\x01\0".to_vec(),
+        b"\x02\0\0\0\x01".to_vec(),
+        b"\x77what".to_vec(),
+        has(info.len()),
+        data(info),
+        data(&vec![7; info.len()]),
+        b"\x03d8:msg_typei0e5:piecei0ee".to_vec(),
+        b"\x03d8:msg_typei2e5:piecei0ee".to_vec(),
+    ]
+});
 
 impl World {
     /// An honest peer says all at once: who it is, what it has, and that it will give and take.
@@ -90,7 +102,7 @@ impl World {
             speak::BITFIELD => (0, source.take(1)),
             speak::REQUEST | speak::CANCEL | speak::REJECT => (3, &[]),
             speak::PIECE => (2, source.take(numbers[0] as usize)),
-            speak::EXTENDED if !slip => (0, EXTENDED[source.below(EXTENDED.len())]),
+            speak::EXTENDED if !slip => (0, &EXTENDED[source.below(EXTENDED.len())]),
             speak::EXTENDED | 9 | 10 => (1, source.take(3)),
             _ => (0, &[]),
         };

@@ -15,10 +15,12 @@ use crate::bitfield::Bitfield;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::extension::{ExtensionError, Kind, METADATA_PIECE_LEN, MetadataMessage};
 use crate::job::{BuiltMetadata, Check, Job, MetadataError, MetadataWork};
-use crate::key::PeerKey;
+use crate::key::{PeerKey, TorrentKey};
 use crate::magnet::Magnet;
+use crate::metainfo::Metainfo;
 use crate::output::{CloseReason, Event, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
+use crate::session::AddMagnet;
 use crate::storage::Storage;
 use crate::time::Instant;
 use crate::torrent::download::count_unasked;
@@ -116,6 +118,29 @@ impl Fetching {
 }
 
 impl Torrent {
+    /// A torrent of which the magnet link is all that is known.
+    pub(crate) fn of_magnet(cx: &mut Cx, key: TorrentKey, add: AddMagnet) -> Self {
+        let metainfo = Metainfo::unknown(&add.magnet);
+        let storage = Arc::new(Storage { metainfo, root: add.root.clone() });
+        let fetching = Fetching::new(Arc::new(add.magnet), add.root, add.check, add.metadata_only);
+        let work = fetching.find();
+        let phase = Phase::Metadata(Box::new(fetching));
+        let mut torrent = Self::with_phase(cx, key, storage, phase, add.tiers);
+        torrent.add_first_peers(cx, add.peers, add.hosts);
+        cx.job(Job::Metadata { torrent: key, work });
+        torrent
+    }
+
+    /// Whether what it is is known.
+    pub(crate) const fn has_metadata(&self) -> bool {
+        !matches!(self.phase, Phase::Metadata(_))
+    }
+
+    /// How many pieces there are, if that is known.
+    pub(crate) fn piece_count(&self) -> Option<u32> {
+        self.has_metadata().then(|| self.have.piece_count())
+    }
+
     /// Takes in a message of a peer while nobody knows how many pieces there are.
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others ask for, or are about, pieces")]
     pub(super) fn on_early_message(
