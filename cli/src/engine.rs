@@ -125,6 +125,7 @@ fn add(
         root: plan.root.clone(),
         purpose: plan.purpose,
         check: plan.network.check.into(),
+        choice: Default::default(),
         tiers,
         peers,
         hosts,

@@ -49,6 +49,18 @@ pub enum Job {
         check: Check,
         /// Whether anything will be written.
         purpose: Purpose,
+        /// By file, whether it is not wanted; empty if all are. What pieces on an edge have of such a
+        /// file goes to the part file, unless the file is there.
+        unwanted: Vec<bool>,
+    },
+    /// Change which files are wanted: what the part file has of those that now are goes to them.
+    Choose {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// As in [`Job::Open`].
+        unwanted: Vec<bool>,
     },
     /// Hash pieces that are on disk.
     Check {
@@ -136,6 +148,7 @@ impl Job {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Open { .. }
+            | Self::Choose { .. }
             | Self::Check { .. }
             | Self::Store { .. }
             | Self::Read { .. }
@@ -155,6 +168,13 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// What is there.
         result: Result<Opened, DiskError>,
+    },
+    /// Of [`Job::Choose`].
+    Chosen {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Whether every wanted file has what is there of it.
+        result: Result<(), DiskError>,
     },
     /// Of [`Job::Check`].
     Checked {

@@ -43,6 +43,7 @@ pub mod bencode;
 pub mod bitfield;
 pub mod block;
 mod budget;
+mod choice;
 mod config;
 mod cx;
 mod id;
@@ -70,6 +71,7 @@ mod torrent;
 pub mod tracker;
 pub mod wire;
 
+pub use choice::Choice;
 pub use config::Config;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};

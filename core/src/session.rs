@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
@@ -38,6 +39,8 @@ pub struct AddTorrent {
     pub purpose: Purpose,
     /// What to believe of data that is there.
     pub check: Check,
+    /// What of it to get, and in which order; means nothing where it is only to be served.
+    pub choice: Choice,
     /// Announce URLs, by tier: usually the torrent's own and the user's further ones.
     pub tiers: Vec<Vec<String>>,
     /// Addresses of peers to try.
@@ -97,6 +100,15 @@ impl Session {
             recorder.remove_torrent(now, torrent);
         }
         self.machine.remove_torrent(now, torrent);
+    }
+
+    /// Changes what of a torrent is wanted, how much, and in which order. A torrent that is complete
+    /// by the old choice goes on downloading where the new one wants more.
+    pub fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choice: Choice) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_choice(now, torrent, &choice);
+        }
+        self.machine.set_choice(now, torrent, choice);
     }
 
     /// Gives a torrent a further address to try.
@@ -284,6 +296,7 @@ mod tests {
             root: PathBuf::new(),
             purpose,
             check: Check::Auto,
+            choice: Choice::default(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

@@ -63,6 +63,11 @@ impl OpenFiles {
         Ok(file)
     }
 
+    /// Closes one file.
+    pub(crate) fn close_file(&self, key: FileKey) {
+        locked(&self.inner).files.remove(&key);
+    }
+
     /// Closes the files of a torrent.
     pub(crate) fn close(&self, torrent: TorrentKey) {
         locked(&self.inner).files.retain(|key, _| key.0 != torrent);

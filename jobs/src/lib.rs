@@ -68,9 +68,13 @@ impl Jobs {
     #[must_use]
     pub fn run(&self, job: Job) -> JobDone {
         match job {
-            Job::Open { torrent, storage, check, purpose } => {
-                let result = self.disk.open(torrent, &storage, check, purpose);
+            Job::Open { torrent, storage, check, purpose, unwanted } => {
+                let result = self.disk.open(torrent, &storage, check, purpose, &unwanted);
                 JobDone::Opened { torrent, result }
+            }
+            Job::Choose { torrent, storage, unwanted } => {
+                let result = self.disk.choose(torrent, &storage, &unwanted);
+                JobDone::Chosen { torrent, result }
             }
             Job::Check { torrent, storage, pieces } => {
                 let result = self.disk.check(torrent, &storage, &pieces);

@@ -168,6 +168,11 @@ impl Disk {
                 assert_eq!(place.phase, Phase::Closed, "{job:?}: opened while open");
                 place.phase = Phase::Open;
             }
+            Job::Choose { storage, unwanted, .. } => {
+                let place = self.open_place(storage.metainfo.info_hash(), job);
+                let file_count = place.metainfo.layout().files().len();
+                assert!(unwanted.is_empty() || unwanted.len() == file_count, "{job:?}: of other files");
+            }
             Job::Check { storage, pieces, .. } => {
                 self.open_place(storage.metainfo.info_hash(), job);
                 assert!(!pieces.is_empty(), "{job:?}: no piece to check");
@@ -202,6 +207,8 @@ impl Disk {
             Job::Open { torrent, storage, check, .. } => {
                 JobDone::Opened { torrent, result: self.open(storage.metainfo.info_hash(), check) }
             }
+            // Where the bytes lie is not this disk's to know.
+            Job::Choose { torrent, .. } => JobDone::Chosen { torrent, result: Ok(()) },
             Job::Check { torrent, storage, pieces } => {
                 let place = self.place(storage.metainfo.info_hash());
                 let right = pieces.iter().map(|&piece| place.written.has(piece)).collect();

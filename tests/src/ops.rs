@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use peerless_core::priority::Priority;
 use peerless_core::{
-    AddTorrent, Check, CloseCause, Config, Input, Instant, Job, Output, PeerKey, Purpose, TorrentKey,
+    AddTorrent, Check, Choice, CloseCause, Config, Input, Instant, Job, Output, PeerKey, Purpose, TorrentKey,
 };
 
 use crate::host::Host;
@@ -176,6 +177,7 @@ impl World {
             root: "/sim".into(),
             purpose: if flags & 2 == 0 { Purpose::Download } else { Purpose::Serve },
             check: [Check::Auto, Check::Full, Check::Trust, Check::Auto][flags >> 2 & 3],
+            choice: if flags & 128 == 0 { Choice::default() } else { choice(source) },
             tiers: SAMPLE.metainfo.tiers().to_vec(),
             peers: (0..flags >> 4 & 3).map(addr).collect(),
             hosts: if flags & 64 == 0 { Vec::new() } else { vec![("host".into(), 1)] },
@@ -243,7 +245,8 @@ impl World {
     fn meddle(&mut self, source: &mut Source<'_>) {
         let session = &mut self.host.session;
         let torrent = self.torrents.first().copied();
-        match (source.below(6), torrent, self.gone.first()) {
+        match (source.below(7), torrent, self.gone.first()) {
+            (6, Some(torrent), _) => session.set_choice(self.now, torrent, choice(source)),
             (0, Some(torrent), _) => {
                 session.remove_torrent(self.now, torrent);
                 self.torrents.remove(0);
@@ -320,12 +323,20 @@ fn held_len(job: &Job) -> usize {
         Job::Store { blocks, .. } => blocks.iter().map(|block| block.as_slice().len()).sum(),
         Job::Read { range, .. } => range.len() as usize,
         Job::Open { .. }
+        | Job::Choose { .. }
         | Job::Check { .. }
         | Job::Save { .. }
         | Job::Announce { .. }
         | Job::Resolve { .. }
         | Job::Record { .. } => 0,
     }
+}
+
+/// Each of the files wanted more or less, or not at all.
+fn choice(source: &mut Source<'_>) -> Choice {
+    let flags = source.below(4);
+    let priorities = (0..3).filter_map(|_| Priority::new(u8::try_from(source.below(8)).ok()?)).collect();
+    Choice { priorities, sequential: flags & 1 != 0, first_last: flags & 2 != 0 }
 }
 
 fn addr(index: usize) -> SocketAddr {

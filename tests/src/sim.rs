@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use peerless_core::key::Slab;
 use peerless_core::rng::Rng;
-use peerless_core::{AddTorrent, Check, Config, Instant, Output, Purpose, TorrentKey};
+use peerless_core::{AddTorrent, Check, Choice, Config, Instant, Output, Purpose, TorrentKey};
 
 use self::queue::{Scheduled, What};
 use crate::host::Host;
@@ -71,6 +71,8 @@ pub struct Role {
     pub purpose: Purpose,
     /// What to believe of data that is there.
     pub check: Check,
+    /// What of it to get.
+    pub choice: Choice,
     /// Addresses it is told of.
     pub peers: Vec<SocketAddr>,
     /// Announce URLs; those of the torrent if `None`.
@@ -81,13 +83,19 @@ impl Role {
     /// A leech that is told of these addresses.
     #[must_use]
     pub fn leech(peers: &[SocketAddr]) -> Self {
-        Self { purpose: Purpose::Download, check: Check::Auto, peers: peers.to_vec(), tiers: None }
+        Self {
+            purpose: Purpose::Download,
+            check: Check::Auto,
+            choice: Choice::default(),
+            peers: peers.to_vec(),
+            tiers: None,
+        }
     }
 
     /// A seed that waits to be called.
     #[must_use]
-    pub const fn seed() -> Self {
-        Self { purpose: Purpose::Serve, check: Check::Trust, peers: Vec::new(), tiers: None }
+    pub fn seed() -> Self {
+        Self { purpose: Purpose::Serve, check: Check::Trust, ..Self::leech(&[]) }
     }
 }
 
@@ -180,6 +188,7 @@ impl Swarm {
             root: "/sim".into(),
             purpose: role.purpose,
             check: role.check,
+            choice: role.choice,
             tiers: role.tiers.unwrap_or_else(|| sample.metainfo.tiers().to_vec()),
             peers: role.peers,
             hosts: Vec::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Machine;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::id::PeerId;
 use crate::input::Input;
@@ -232,6 +233,7 @@ fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKe
         root: PathBuf::new(),
         purpose: Purpose::Download,
         check: Check::Auto,
+        choice: Choice::default(),
         tiers: metainfo.tiers().to_vec(),
         peers: Vec::new(),
         hosts: Vec::new(),

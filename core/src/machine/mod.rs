@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
@@ -98,6 +99,14 @@ impl Machine {
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
         self.cx.set_now(now);
         self.close_torrent(torrent);
+        self.settle();
+    }
+
+    pub(crate) fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choice: Choice) {
+        self.cx.set_now(now);
+        if let Some(torrent) = self.torrents.get_mut(torrent) {
+            torrent.set_choice(&mut self.cx, &mut self.peers, choice);
+        }
         self.settle();
     }
 
@@ -259,6 +268,11 @@ impl Machine {
             JobDone::Opened { torrent, result } => {
                 if let Some(torrent) = torrents.get_mut(torrent) {
                     torrent.on_opened(cx, peers, result);
+                }
+            }
+            JobDone::Chosen { torrent, result } => {
+                if let Some(torrent) = torrents.get_mut(torrent) {
+                    torrent.on_chosen(cx, peers, result);
                 }
             }
             JobDone::Checked { torrent, pieces, result } => {

@@ -37,10 +37,11 @@ enum Tag {
     Timeout,
     Sent,
     Outputs,
+    SetChoice,
 }
 
 impl Tag {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -54,6 +55,7 @@ impl Tag {
         Self::Timeout,
         Self::Sent,
         Self::Outputs,
+        Self::SetChoice,
     ];
 
     fn read(byte: u8) -> Option<Self> {

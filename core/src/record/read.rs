@@ -7,6 +7,7 @@ use super::Tag;
 use super::codec::Reader;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::input::CloseCause;
 use crate::job::{
@@ -15,6 +16,7 @@ use crate::job::{
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
 use crate::piece::Geometry;
+use crate::priority::Priority;
 use crate::session::AddTorrent;
 
 /// One record: how long after the one before, and what.
@@ -33,6 +35,7 @@ pub(super) enum Call {
     },
     AddTorrent(Box<AddTorrent>),
     RemoveTorrent(TorrentKey),
+    SetChoice(TorrentKey, Choice),
     AddPeer(TorrentKey, std::net::SocketAddr),
     ShutDown,
     Accept(std::net::SocketAddr),
@@ -68,6 +71,7 @@ impl Record {
             Tag::New => new(from)?,
             Tag::AddTorrent => Call::AddTorrent(Box::new(add_torrent(from)?)),
             Tag::RemoveTorrent => Call::RemoveTorrent(from.key()?),
+            Tag::SetChoice => Call::SetChoice(from.key()?, choice(from)?),
             Tag::AddPeer => Call::AddPeer(from.key()?, from.addr()?),
             Tag::ShutDown => Call::ShutDown,
             Tag::Accept => Call::Accept(from.addr()?),
@@ -110,7 +114,13 @@ fn add_torrent(from: &mut Reader<'_>) -> Option<AddTorrent> {
     let tiers = from.list(|from| from.list(Reader::text))?;
     let peers = from.list(Reader::addr)?;
     let hosts = from.list(|from| Some((from.text()?, from.small()?)))?;
-    Some(AddTorrent { metainfo, root, purpose, check, tiers, peers, hosts })
+    let choice = choice(from)?;
+    Some(AddTorrent { metainfo, root, purpose, check, choice, tiers, peers, hosts })
+}
+
+fn choice(from: &mut Reader<'_>) -> Option<Choice> {
+    let priorities = from.list(|from| Priority::new(from.byte()?))?;
+    Some(Choice { priorities, sequential: from.flag()?, first_last: from.flag()? })
 }
 
 fn received(from: &mut Reader<'_>) -> Option<Vec<u8>> {
@@ -173,6 +183,7 @@ fn job_done(
             let result = outcome(from, |from| from.list(Reader::addr), Reader::text)?;
             JobDone::Resolved { torrent, host, result }
         }
+        7 => JobDone::Chosen { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         _ => return None,
     }))
 }

@@ -11,6 +11,7 @@ use super::payload::Finder;
 use super::replay::sent_digest;
 use super::{MAGIC, Tag};
 use crate::bitfield::Bitfield;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::input::{CloseCause, Input};
 use crate::job::{DiskError, FetchError, Job, JobDone, Opened, StoreError};
@@ -79,6 +80,13 @@ impl Recorder {
             out.bytes(host.as_bytes());
             out.number((*port).into());
         });
+        choice(out, &add.choice);
+    }
+
+    pub(crate) fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choose: &Choice) {
+        let out = self.begin(now, Tag::SetChoice);
+        out.key(torrent);
+        choice(out, choose);
     }
 
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
@@ -257,9 +265,19 @@ fn job_done(out: &mut Writer, done: &JobDone) {
                 |out: &mut Writer, addrs: &Vec<SocketAddr>| out.list(addrs, |out, addr| out.addr(*addr));
             outcome(out, result, addrs, |out, why| out.bytes(why.as_bytes()));
         }
+        JobDone::Chosen { torrent, result } => {
+            head(out, 7, *torrent);
+            outcome(out, result, |_, ()| {}, disk_error);
+        }
         // Of the recording itself; it never reaches the machine that is recorded.
         JobDone::Recorded { .. } => {}
     }
+}
+
+fn choice(out: &mut Writer, choice: &Choice) {
+    out.list(&choice.priorities, |out, priority| out.byte(priority.get()));
+    out.byte(choice.sequential.into());
+    out.byte(choice.first_last.into());
 }
 
 fn head(out: &mut Writer, kind: u8, torrent: impl Key) {

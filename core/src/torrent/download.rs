@@ -12,6 +12,7 @@ use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
 use crate::piece::{BlockRef, PieceIndex};
+use crate::priority::Priority;
 use crate::storage::Storage;
 use crate::time::Instant;
 use crate::wire::Message;
@@ -76,6 +77,36 @@ impl Download {
     pub(crate) fn complete_files(&self) -> impl Iterator<Item = usize> {
         let files = self.storage.metainfo.layout().files().iter().zip(&self.file_left).enumerate();
         files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
+    }
+
+    /// Whether nothing that is wanted is missing or on its way to disk.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.picker.wanted_count() == 0 && self.storing.is_empty()
+    }
+
+    /// Gives pieces their priorities, which `None` leaves at the usual one for all, and takes back
+    /// what is no longer wanted.
+    pub(crate) fn choose(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        priorities: Option<&[Priority]>,
+        sequential: bool,
+    ) {
+        let geometry = *self.storage.metainfo.geometry();
+        // Taken out of use first, or each change would be made to it too.
+        self.picker.set_in_order(false);
+        for piece in geometry.pieces() {
+            let priority = priorities.map(|priorities| priorities.get(piece.as_usize()));
+            let priority = priority.flatten().copied().unwrap_or_default();
+            for (peer, block) in self.picker.set_priority(piece, priority) {
+                self.cancel_at(cx, peers, peer, block);
+            }
+        }
+        self.picker.set_in_order(sequential);
+        self.restricted.retain(|piece, _| self.picker.priority(*piece).is_wanted());
+        self.refill = true;
+        self.settle(cx);
     }
 
     /// Whether pieces are on their way to disk.

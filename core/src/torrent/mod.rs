@@ -8,6 +8,7 @@ mod announcer;
 mod candidates;
 mod checking;
 mod choker;
+mod choosing;
 mod download;
 mod messages;
 mod rounds;
@@ -23,6 +24,7 @@ pub(crate) use announcer::Stats;
 pub(crate) use candidates::{Ended, Source};
 
 use crate::bitfield::Bitfield;
+use crate::choice::Choice;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::job::{DiskError, Job, Purpose};
@@ -38,6 +40,7 @@ use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
 use choker::Choker;
+use choosing::Choosing;
 use download::Download;
 use saving::Saving;
 
@@ -59,6 +62,7 @@ pub(crate) struct Torrent {
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
     choker: Choker,
+    choosing: Choosing,
     saving: Saving,
     /// Peers that may request.
     unchoked_count: usize,
@@ -83,7 +87,7 @@ enum Phase {
     Checking(Checking),
     /// Pieces are wanted.
     Leeching(Box<Download>),
-    /// What is there is served.
+    /// What is there is served, be it all of the torrent or all that is wanted of it.
     Seeding,
     /// The disk failed it.
     Stopped,
@@ -100,11 +104,15 @@ impl Torrent {
         for (host, port) in add.hosts {
             cx.job(Job::Resolve { torrent: key, host, port });
         }
+        // What is only served is served whole.
+        let choice = if add.purpose == Purpose::Serve { Choice::default() } else { add.choice };
+        let choosing = Choosing::new(choice, &storage.metainfo);
         cx.job(Job::Open {
             torrent: key,
             storage: Arc::clone(&storage),
             check: add.check,
             purpose: add.purpose,
+            unwanted: choosing.unwanted_files().to_vec(),
         });
         if let Some(interval) = cx.config.progress_interval {
             cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
@@ -119,6 +127,7 @@ impl Torrent {
             announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
             candidates,
             choker: Choker::default(),
+            choosing,
             saving: Saving::default(),
             unchoked_count: 0,
             slots_changed: false,
@@ -329,23 +338,9 @@ impl Torrent {
             info_hash: self.info_hash(),
             uploaded: self.up.total(),
             downloaded: self.down.total(),
-            left: self.wanted_len() - self.done_len(),
+            left: self.left_len(),
             wants_peers: self.takes_peers(),
         }
-    }
-
-    fn wanted_len(&self) -> u64 {
-        self.storage.metainfo.geometry().total_len()
-    }
-
-    /// Verified bytes.
-    fn done_len(&self) -> u64 {
-        let geometry = self.storage.metainfo.geometry();
-        let mut len = u64::from(self.have.count()) * u64::from(geometry.piece_len());
-        if let Some(last) = geometry.pieces().next_back().filter(|last| self.have.has(*last)) {
-            len -= u64::from(geometry.piece_len() - geometry.len_of(last));
-        }
-        len
     }
 
     /// The figures at this moment.

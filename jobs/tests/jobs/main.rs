@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test helpers fail by panicking, as tests do")]
 
+mod choose;
 mod common;
 mod http;
 mod start;

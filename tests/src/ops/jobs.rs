@@ -21,6 +21,7 @@ impl World {
                 JobDone::Resolved { torrent, host, result: Ok(vec![addr(source.below(16))]) }
             }
             job @ (Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }
@@ -41,6 +42,7 @@ impl World {
                 self.host.disk.give_up(storage.metainfo.info_hash());
                 JobDone::Opened { torrent, result: Err(error()) }
             }
+            Job::Choose { torrent, .. } => JobDone::Chosen { torrent, result: Err(error()) },
             Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
             Job::Store { torrent, piece, blocks, .. } => {
                 JobDone::Stored { torrent, piece, blocks, result: Err(StoreError::Disk(error())) }

@@ -40,6 +40,7 @@ impl Swarm {
                 JobDone::Resolved { torrent, host, result: addrs.map_err(Into::into) }
             }
             job @ (Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }

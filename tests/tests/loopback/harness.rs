@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use peerless_core::{AddTorrent, Check, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_core::{AddTorrent, Check, Choice, Config, Event, Instant, Job, JobDone, Purpose, Session};
 use peerless_jobs::Jobs;
 use peerless_tests::sample::Sample;
 
@@ -144,6 +144,7 @@ pub(crate) fn to_download(sample: &Sample, folder: &Folder, peers: &[SocketAddr]
         root: folder.path().to_owned(),
         purpose: Purpose::Download,
         check: Check::Auto,
+        choice: Choice::default(),
         tiers: Vec::new(),
         peers: peers.to_vec(),
         hosts: Vec::new(),

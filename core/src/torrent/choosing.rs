@@ -1,0 +1,262 @@
+//! What of the torrent is wanted, and what follows from that for its pieces, its peers and the disk.
+//!
+//! A piece is wanted as much as the most wanted of its files. The disk is told which files are not
+//! wanted: it keeps what pieces on an edge have of those in the part file.
+
+use std::sync::Arc;
+
+use super::download::Download;
+use super::{Phase, Torrent};
+use crate::bitfield::Bitfield;
+use crate::choice::Choice;
+use crate::cx::Cx;
+use crate::job::{DiskError, Job, Purpose};
+use crate::metainfo::Metainfo;
+use crate::output::Event;
+use crate::peer::{Peer, Peers};
+use crate::piece::PieceIndex;
+use crate::priority::Priority;
+
+/// The user's choice, and what is computed from it.
+#[derive(Debug)]
+pub(super) struct Choosing {
+    choice: Choice,
+    /// By file; empty if all are wanted.
+    unwanted_files: Vec<bool>,
+    /// Of every piece; `None`: all have the usual one.
+    priorities: Option<Vec<Priority>>,
+    /// The pieces of priority 0.
+    unwanted: Bitfield,
+    disk: Disk,
+    /// By file, whether it has been unwanted since the disk was last told all: what is there of it
+    /// may be in the part file.
+    displaced: Vec<bool>,
+}
+
+/// What the disk knows of the files that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disk {
+    /// All.
+    Told,
+    /// Less than we do.
+    Behind,
+    /// It is being told.
+    Telling {
+        /// Whether something has changed since.
+        again: bool,
+    },
+}
+
+impl Choosing {
+    pub(super) fn new(choice: Choice, metainfo: &Metainfo) -> Self {
+        let priorities = choice.of_pieces(metainfo);
+        let mut unwanted = Bitfield::empty(metainfo.geometry().piece_count());
+        for (piece, priority) in metainfo.geometry().pieces().zip(priorities.iter().flatten()) {
+            if !priority.is_wanted() {
+                unwanted.insert(piece);
+            }
+        }
+        let unwanted_files = choice.unwanted(metainfo.layout());
+        Self { choice, unwanted_files, priorities, unwanted, disk: Disk::Told, displaced: Vec::new() }
+    }
+
+    /// By file, whether it is not wanted; empty if all are.
+    pub(super) fn unwanted_files(&self) -> &[bool] {
+        &self.unwanted_files
+    }
+
+    /// Whether the piece is not wanted, had or not.
+    pub(super) fn skips(&self, piece: PieceIndex) -> bool {
+        self.unwanted.has(piece)
+    }
+
+    /// Whether the disk is still to do what it has to before all that is there is where it belongs.
+    pub(super) const fn is_telling(&self) -> bool {
+        !matches!(self.disk, Disk::Told)
+    }
+
+    /// Whether the file is wanted, and the disk has known that for long enough to have it in place.
+    fn is_in_place(&self, file: usize) -> bool {
+        let is_in = |files: &[bool]| files.get(file).copied().unwrap_or_default();
+        !is_in(&self.displaced) && !is_in(&self.unwanted_files)
+    }
+
+    /// Takes over from the choice before: the disk is to be told what has changed.
+    fn succeed(&mut self, before: Self) {
+        self.displaced = before.displaced;
+        self.displaced.resize(self.displaced.len().max(before.unwanted_files.len()), false);
+        for (displaced, unwanted) in self.displaced.iter_mut().zip(&before.unwanted_files) {
+            *displaced |= *unwanted;
+        }
+        self.disk = match before.disk {
+            Disk::Told if before.unwanted_files == self.unwanted_files => Disk::Told,
+            Disk::Told | Disk::Behind => Disk::Behind,
+            Disk::Telling { .. } => Disk::Telling { again: true },
+        };
+    }
+}
+
+impl Torrent {
+    /// The user wants something else than before.
+    pub(crate) fn set_choice(&mut self, cx: &mut Cx, peers: &mut Peers, choice: Choice) {
+        if self.purpose == Purpose::Serve || self.closing || matches!(self.phase, Phase::Stopped) {
+            return;
+        }
+        let choosing = Choosing::new(choice, &self.storage.metainfo);
+        let before = std::mem::replace(&mut self.choosing, choosing);
+        self.choosing.succeed(before);
+        let lacks_nothing = self.lacks_nothing();
+        match &mut self.phase {
+            // Told when the data has been opened, and put to use when it has been looked at.
+            Phase::Checking(_) | Phase::Stopped => return,
+            Phase::Leeching(download) => {
+                let sequential = self.choosing.choice.sequential;
+                download.choose(cx, peers, self.choosing.priorities.as_deref(), sequential);
+            }
+            Phase::Seeding if lacks_nothing => {}
+            Phase::Seeding => {
+                self.saving.go_on();
+                let mut download = self.begin_download(cx);
+                for key in &self.peers {
+                    if let Some(open) = peers.get(*key).and_then(Peer::open) {
+                        download.picker.add_peer(&open.pieces);
+                    }
+                }
+                download.refill = true;
+                self.phase = Phase::Leeching(Box::new(download));
+            }
+        }
+        self.tell_disk(cx);
+        self.recount(cx, peers);
+        self.refill(cx, peers);
+        self.complete_if_whole(cx, peers);
+        self.hurry_if_alone(cx);
+    }
+
+    /// What a torrent has that begins to want pieces.
+    pub(super) fn begin_download(&self, cx: &mut Cx) -> Download {
+        let mut download = Download::new(cx, self.key, &self.storage, &self.have);
+        let Choosing { choice, priorities, .. } = &self.choosing;
+        if priorities.is_some() || choice.sequential {
+            // Nobody is asked for anything yet.
+            download.choose(cx, &mut Peers::default(), priorities.as_deref(), choice.sequential);
+        }
+        download
+    }
+
+    /// Tells the disk what is wanted, if it knows less and is not at it.
+    pub(super) fn tell_disk(&mut self, cx: &mut Cx) {
+        if self.choosing.disk == Disk::Behind {
+            self.choosing.disk = Disk::Telling { again: false };
+            cx.job(Job::Choose {
+                torrent: self.key,
+                storage: Arc::clone(&self.storage),
+                unwanted: self.choosing.unwanted_files.clone(),
+            });
+        }
+    }
+
+    /// The disk has put what it has where it belongs.
+    pub(crate) fn on_chosen(&mut self, cx: &mut Cx, peers: &Peers, result: Result<(), DiskError>) {
+        let Disk::Telling { again } = self.choosing.disk else { return };
+        self.choosing.disk = Disk::Told;
+        if let Err(error) = result {
+            return self.fail(cx, error);
+        }
+        if self.closing || matches!(self.phase, Phase::Stopped) {
+            return self.save(cx);
+        }
+        if again {
+            self.choosing.disk = Disk::Behind;
+            return self.tell_disk(cx);
+        }
+        for (file, _) in
+            std::mem::take(&mut self.choosing.displaced).iter().enumerate().filter(|(_, is)| **is)
+        {
+            if self.has_file(file) {
+                self.tell_file(cx, file);
+            }
+        }
+        self.on_dirty(cx);
+        if self.saving.is_completing() {
+            self.save_if_due(cx, peers);
+        }
+    }
+
+    /// Tells that a file is complete, unless it is not wanted or not yet in place.
+    pub(super) fn tell_file(&self, cx: &mut Cx, file: usize) {
+        if self.choosing.is_in_place(file) {
+            cx.event(Event::FileDone { torrent: self.key, file });
+        }
+    }
+
+    fn has_file(&self, file: usize) -> bool {
+        let (geometry, layout) = (self.storage.metainfo.geometry(), self.storage.metainfo.layout());
+        let pieces = layout.pieces_of(geometry, file);
+        let mut pieces = pieces.filter_map(|index| geometry.piece(u32::try_from(index).ok()?));
+        pieces.all(|piece| self.have.has(piece))
+    }
+
+    /// Counts anew what every peer has that we want.
+    fn recount(&self, cx: &mut Cx, peers: &mut Peers) {
+        let leeching = self.is_leeching();
+        let there = self.have.union(&self.choosing.unwanted);
+        for key in &self.peers {
+            let Some(peer) = peers.get_mut(*key) else { continue };
+            let Some(open) = peer.open_mut() else { continue };
+            open.wanted_count = if leeching { open.pieces.count_outside(&there) } else { 0 };
+            peer.update_interest(cx);
+        }
+    }
+
+    /// Whether the piece is wanted and not there.
+    pub(super) fn wants(&self, piece: PieceIndex) -> bool {
+        !self.have.has(piece) && !self.choosing.skips(piece)
+    }
+
+    /// How many of `pieces` are wanted and not there.
+    pub(super) fn count_wanted(&self, pieces: &Bitfield) -> u32 {
+        if self.choosing.unwanted.is_empty() {
+            return pieces.count_outside(&self.have);
+        }
+        pieces.count_outside(&self.have.union(&self.choosing.unwanted))
+    }
+
+    /// Whether every piece that is wanted is there.
+    pub(super) fn lacks_nothing(&self) -> bool {
+        self.count_wanted(&Bitfield::full(self.have.piece_count())) == 0
+    }
+
+    /// Whether we want nothing more, whatever we have (BEP 21, `upload_only`).
+    #[expect(dead_code, reason = "what BEP 21 tells peers")]
+    pub(crate) const fn is_upload_only(&self) -> bool {
+        matches!(self.phase, Phase::Seeding)
+    }
+
+    /// Bytes of the wanted pieces.
+    pub(super) fn wanted_len(&self) -> u64 {
+        self.storage.metainfo.geometry().total_len() - self.len_of(&self.choosing.unwanted, None)
+    }
+
+    /// Verified bytes of the wanted pieces.
+    pub(super) fn done_len(&self) -> u64 {
+        self.len_of(&self.have, Some(&self.choosing.unwanted))
+    }
+
+    /// Bytes that are not there, wanted or not: what trackers are told (BEP 21).
+    pub(super) fn left_len(&self) -> u64 {
+        self.storage.metainfo.geometry().total_len() - self.len_of(&self.have, None)
+    }
+
+    /// Bytes of the pieces that are in `set` and not in `but`.
+    fn len_of(&self, set: &Bitfield, but: Option<&Bitfield>) -> u64 {
+        let geometry = self.storage.metainfo.geometry();
+        let count = but.map_or_else(|| set.count(), |but| set.count_outside(but));
+        let mut len = u64::from(count) * u64::from(geometry.piece_len());
+        let is_in = |piece: &PieceIndex| set.has(*piece) && but.is_none_or(|but| !but.has(*piece));
+        if let Some(last) = geometry.pieces().next_back().filter(is_in) {
+            len -= u64::from(geometry.piece_len() - geometry.len_of(last));
+        }
+        len
+    }
+}
