@@ -222,8 +222,8 @@ mod tests {
             "peerless",
             "peerless download",
             "peerless --nonsense x",
-            "peerless x --files 1",
-            "peerless x --sequential",
+            "peerless x --files 0",
+            "peerless seed x --files 1",
             "peerless seed x --proxy socks5://h:1",
             "peerless verify x",
             "peerless x -r tokio",
@@ -245,6 +245,12 @@ mod tests {
             let error = parse(&format!("peerless x {bad}")).unwrap_err().to_string();
             assert!(error.contains("not built yet"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_and_order_are_taken() {
+        let args = download("peerless x --files 1-3,7 --files *.mkv --sequential --first-and-last");
+        assert!(args.files.len() == 2 && args.sequential && args.first_and_last);
     }
 
     #[test]

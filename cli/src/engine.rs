@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerless_core::metainfo::Metainfo;
-use peerless_core::{AddTorrent, AddTorrentError, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_core::{
+    AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Job, JobDone, Purpose, Session,
+};
 use peerless_jobs::Jobs;
 
 use crate::args::{NetworkArgs, RuntimeArg, VoiceArgs};
 use crate::exit::{Exit, Failure, words};
+use crate::files::FileSpec;
 use crate::goals::Goals;
 use crate::json::JsonLines;
 use crate::listen::Listeners;
@@ -19,7 +22,7 @@ use crate::progress::Screen;
 use crate::signal::Signals;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{random, source};
+use crate::{files, random, source};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +36,12 @@ pub struct Plan {
     pub root: PathBuf,
     /// Get or serve.
     pub purpose: Purpose,
+    /// What of it to get; all if there is none.
+    pub files: Vec<FileSpec>,
+    /// Pieces in their order.
+    pub sequential: bool,
+    /// The ends of files first.
+    pub first_and_last: bool,
     /// When it is over.
     pub goals: Goals,
     /// How to reach peers.
@@ -91,18 +100,30 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         ..Config::default()
     };
     let mut session = Session::new(config, random::seed(), Instant::START);
+    let mut any = false;
     for metainfo in loaded {
-        add(&plan, &mut session, transfer, metainfo)?;
+        any |= add(&plan, &mut session, transfer, metainfo)?;
+    }
+    if !any {
+        return Ok(());
     }
     drive(&plan, signals, session, listeners, transfer)
 }
 
+/// Adds a torrent; false if what is wanted of it is not there.
 fn add(
     plan: &Plan,
     session: &mut Session,
     transfer: &mut Transfer,
     metainfo: Metainfo,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let choice = match files::choose(&plan.files, &metainfo) {
+        Ok(priorities) => Choice { priorities, sequential: plan.sequential, first_last: plan.first_and_last },
+        Err(failure) => {
+            transfer.fail(&failure);
+            return Ok(false);
+        }
+    };
     let summary = Summary::new(&metainfo, plan.voice.json || plan.voice.verbose > 0);
     let name = metainfo.name().to_owned();
     let mut tiers = if plan.network.no_trackers { Vec::new() } else { metainfo.tiers().to_vec() };
@@ -125,7 +146,7 @@ fn add(
         root: plan.root.clone(),
         purpose: plan.purpose,
         check: plan.network.check.into(),
-        choice: Default::default(),
+        choice,
         tiers,
         peers,
         hosts,
@@ -137,7 +158,7 @@ fn add(
         }
         Err(error @ AddTorrentError::ShuttingDown) => return Err(Failure::new(Exit::Other, name, error)),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn drive(

@@ -6,6 +6,7 @@ pub mod args;
 pub mod command;
 pub mod engine;
 pub mod exit;
+pub mod files;
 pub mod format;
 pub mod goals;
 pub mod http_server;

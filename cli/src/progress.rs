@@ -72,6 +72,7 @@ impl Screen {
     pub fn update(&mut self, number: usize, now: Instant, progress: &Progress) {
         let Some(shown) = self.torrents.get_mut(number) else { return };
         if let Some(bar) = &shown.bar {
+            bar.set_length(progress.wanted_len);
             bar.set_position(progress.done_len.min(progress.wanted_len));
             bar.set_message(short_figures(progress));
         } else if matches!(self.kind, Kind::Plain) && now.since(shown.line_at) >= LINE_INTERVAL {

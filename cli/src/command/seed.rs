@@ -14,6 +14,9 @@ pub fn run(args: SeedArgs, signals: &Signals) -> Exit {
         sources: args.sources,
         root: args.data,
         purpose: Purpose::Serve,
+        files: Vec::new(),
+        sequential: false,
+        first_and_last: false,
         goals: Goals {
             then: Then::new(true, args.seeding.seed_ratio, args.seeding.seed_time),
             stop_timeout: None,
