@@ -14,7 +14,7 @@ pub use transfer::{
     VoiceArgs,
 };
 
-use crate::values::{PieceLen, parse_any_tracker};
+use crate::values::{PieceLen, parse_any_tracker, parse_tracker};
 
 /// A BitTorrent client.
 ///
@@ -54,7 +54,13 @@ pub enum Command {
     Create(CreateArgs),
     /// Print a torrent's magnet link
     Magnet(MagnetArgs),
-    /// Run a small HTTP tracker, for a LAN or a test
+    /// Ask a torrent's trackers how many peers it has
+    ///
+    /// Joins no swarm. Exit code 6 when no tracker answers.
+    Scrape(ScrapeArgs),
+    /// Run a small HTTP and UDP tracker, for a LAN or a test
+    ///
+    /// Both listen on the same port number.
     Tracker(TrackerArgs),
     /// Do the main job with nothing but this machine, and report speeds
     ///
@@ -146,6 +152,22 @@ pub struct Tier(pub Vec<String>);
 pub struct MagnetArgs {
     /// A .torrent file, or the URL of one
     pub torrent: OsString,
+}
+
+/// Arguments of `scrape`.
+#[derive(Debug, Args)]
+pub struct ScrapeArgs {
+    /// A .torrent file, the URL of one, a magnet link or an info-hash
+    pub source: OsString,
+    /// A further tracker's announce URL; repeatable
+    #[arg(long = "tracker", value_name = "URL", value_parser = parse_tracker)]
+    pub trackers: Vec<String>,
+    /// The runtime that drives the core
+    #[arg(short, long, value_enum, default_value_t = RuntimeArg::Mio)]
+    pub runtime: RuntimeArg,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `tracker`.

@@ -8,6 +8,7 @@ pub mod info;
 pub mod magnet;
 pub mod man;
 pub mod replay;
+pub mod scrape;
 pub mod seed;
 pub mod tracker;
 pub mod verify;

@@ -7,13 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerless_core::metainfo::Metainfo;
-use peerless_core::{
-    AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Job, JobDone, Purpose, Session,
-};
-use peerless_jobs::Jobs;
+use peerless_core::{AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Purpose, Session};
 
-use crate::args::{NetworkArgs, RuntimeArg, VoiceArgs};
-use crate::exit::{Exit, Failure, words};
+use crate::args::{NetworkArgs, VoiceArgs};
+use crate::drive::Run;
+use crate::exit::{Exit, Failure};
 use crate::files::FileSpec;
 use crate::goals::Goals;
 use crate::json::JsonLines;
@@ -168,38 +166,12 @@ fn drive(
     listeners: Listeners,
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
-    let jobs =
-        Jobs::new(peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() });
-    let work = move |job: Job| -> JobDone { jobs.run(job) };
+    let options = peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() };
     let on_event = |session: &mut Session, now: Instant, event: Event| match transfer.on_event(now, event) {
         Some(Action::ShutDown) => session.shut_down(now),
         Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),
         None => {}
     };
-    let done = match plan.network.runtime {
-        RuntimeArg::Mio => {
-            let options = peerless_mio::Options { listeners: listeners.sockets, ..Default::default() };
-            peerless_mio::Runtime::new(options).and_then(|runtime| {
-                let stop = runtime.stop_handle();
-                signals.on_stop(plan.late_exit(), move || stop.stop());
-                if signals.is_stopping() {
-                    runtime.stop_handle().stop();
-                }
-                runtime.run(session, work, on_event)
-            })
-        }
-        RuntimeArg::Smol => {
-            let options = peerless_smol::Options { listeners: listeners.sockets, ..Default::default() };
-            peerless_smol::Runtime::new(options).and_then(|runtime| {
-                let stop = runtime.stop_handle();
-                signals.on_stop(plan.late_exit(), move || stop.stop());
-                if signals.is_stopping() {
-                    runtime.stop_handle().stop();
-                }
-                runtime.run(session, work, on_event)
-            })
-        }
-    };
-    let name = plan.network.runtime.name();
-    done.map_err(|error| Failure::new(Exit::Other, format_args!("runtime {name}"), words(&error)))
+    let run = Run { runtime: plan.network.runtime, listeners, options, late_exit: plan.late_exit() };
+    run.drive(session, signals, on_event)
 }

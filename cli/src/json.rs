@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use peerless_core::{InfoHash, State};
@@ -80,6 +81,8 @@ pub enum Line<'a> {
         next: Option<u64>,
         /// Its warning.
         warning: Option<&'a str>,
+        /// The address that it sees us at, if it says so.
+        external_ip: Option<IpAddr>,
     },
     /// Nothing comes.
     Stall {

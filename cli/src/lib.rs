@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod command;
+pub mod drive;
 pub mod engine;
 pub mod exit;
 pub mod files;
@@ -18,6 +19,7 @@ pub mod random;
 pub mod signal;
 pub mod source;
 pub mod transfer;
+pub mod udp_server;
 pub mod usage;
 pub mod values;
 
@@ -55,6 +57,7 @@ fn dispatch(cli: Cli, signals: &Signals) -> Result<Exit, Failure> {
         Command::Info(args) => command::info::run(&args),
         Command::Create(args) => command::create::run(&args),
         Command::Magnet(args) => command::magnet::run(&args),
+        Command::Scrape(args) => command::scrape::run(&args, signals),
         Command::Tracker(args) => command::tracker::run(&args, signals),
         Command::Demo(args) => command::demo::run(&args, signals),
         Command::Replay(args) => command::replay::run(&args),

@@ -9,10 +9,22 @@ pub fn seed() -> u64 {
     RandomState::new().hash_one(())
 }
 
+/// A key that nobody can guess.
+#[must_use]
+pub fn key() -> [u8; 32] {
+    let state = RandomState::new();
+    let mut key = [0; 32];
+    for (part, number) in key.chunks_mut(8).zip(0_u8..) {
+        part.copy_from_slice(&state.hash_one(number).to_ne_bytes());
+    }
+    key
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn seeds_differ() {
         assert_ne!(super::seed(), super::seed());
+        assert_ne!(super::key(), super::key());
     }
 }

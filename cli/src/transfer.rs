@@ -134,11 +134,17 @@ impl<W: Write> Transfer<W> {
             Event::PeerConnected { torrent, addr, .. } if self.voice.verbose => {
                 self.say(torrent, &format!("peer {addr} connected"));
             }
+            Event::PeerNamed { torrent, addr, client } if self.voice.verbose => {
+                self.say(torrent, &format!("peer {addr} is {}", escaped(&client)));
+            }
             Event::PeerClosed { torrent: Some(torrent), addr, reason, .. } if self.voice.verbose => {
                 let why = words::close(reason);
                 self.say(torrent, &format!("peer {addr} closed: {why}"));
             }
-            Event::PeerConnected { .. } | Event::PeerClosed { .. } => {}
+            Event::PeerConnected { .. }
+            | Event::PeerNamed { .. }
+            | Event::PeerClosed { .. }
+            | Event::Scraped { .. } => {}
         }
         None
     }
@@ -274,6 +280,7 @@ impl<W: Write> Transfer<W> {
             peers: report.map(|report| report.peer_count),
             next: next.map(|next| next.as_secs()),
             warning: report.and_then(|report| report.warning.as_deref()),
+            external_ip: report.and_then(|report| report.external_ip),
         });
     }
 

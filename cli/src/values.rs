@@ -123,12 +123,12 @@ pub fn parse_ratio(text: &str) -> Result<f64, String> {
 /// The announce URL of a tracker that is to be asked.
 ///
 /// # Errors
-/// When it is not `http` or `https`, the only kinds that are built.
+/// When it is not `http`, `https` or `udp`, the kinds that are built.
 pub fn parse_tracker(text: &str) -> Result<String, String> {
     match scheme(text).as_deref() {
-        Some("http" | "https") => Ok(text.to_owned()),
-        Some("udp" | "ws" | "wss") => Err("only http and https trackers are built yet".to_owned()),
-        _ => Err("an http or https URL is wanted".to_owned()),
+        Some("http" | "https" | "udp") => Ok(text.to_owned()),
+        Some("ws" | "wss") => Err("only http, https and udp trackers are built yet".to_owned()),
+        _ => Err("an http, https or udp URL is wanted".to_owned()),
     }
 }
 
@@ -196,9 +196,9 @@ mod tests {
     fn ratios_and_trackers_are_checked() {
         assert_eq!(parse_ratio("1.5"), Ok(1.5));
         assert!(["-1", "nan", "inf", ""].iter().all(|bad| parse_ratio(bad).is_err()));
-        assert!(parse_tracker("HTTP://t.example/announce").is_ok());
+        assert!(parse_tracker("HTTP://t.example/announce").is_ok() && parse_tracker("udp://t:1").is_ok());
         assert!(
-            ["udp://t:1", "ftp://t", "t", "http://a b", "http://"]
+            ["wss://t", "ftp://t", "t", "http://a b", "http://"]
                 .iter()
                 .all(|bad| parse_tracker(bad).is_err())
         );

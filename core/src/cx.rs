@@ -12,6 +12,7 @@ use crate::output::{CloseReason, Event, Output};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::TimerTable;
+use crate::tracker::Ask;
 
 /// The context of one call into the session.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Cx {
     /// Tells trackers that two announces are of one client even if its address changed (BEP 7).
     pub(crate) announce_key: u32,
     pub(crate) outbox: VecDeque<Output>,
+    /// What trackers are to be asked once the handler at work has returned.
+    pub(crate) asks: Vec<Ask>,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Cx {
 pub(crate) enum TimerKey {
     Peer(PeerKey, PeerTimer),
     Torrent(TorrentKey, TorrentTimer),
+    /// Until a tracker that was asked over UDP is asked again.
+    Trackers,
     /// Trackers that have not heard us stop by then will not.
     StopAnnounce,
     /// A shutdown waits no longer.
@@ -53,10 +58,13 @@ pub(crate) enum PeerTimer {
     KeepAlive,
     /// Until a peer that owes blocks is snubbed.
     Snub,
+    /// Until time matters to an extension.
+    Extension,
 }
 
 impl PeerTimer {
-    pub(crate) const ALL: [Self; 4] = [Self::Handshake, Self::Idle, Self::KeepAlive, Self::Snub];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Handshake, Self::Idle, Self::KeepAlive, Self::Snub, Self::Extension];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +93,7 @@ impl Cx {
             announce_key: rng.next_u32(),
             rng,
             outbox: VecDeque::new(),
+            asks: Vec::new(),
             to_close: Vec::new(),
         }
     }

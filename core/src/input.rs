@@ -1,6 +1,7 @@
 //! What happened outside: what a runtime tells the session.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use crate::job::JobDone;
 use crate::key::PeerKey;
@@ -26,6 +27,13 @@ pub enum Input<'a> {
         peer: PeerKey,
         /// Why.
         cause: CloseCause,
+    },
+    /// A datagram came to the session's port.
+    Datagram {
+        /// The sender's address, as far as it can be believed.
+        from: SocketAddr,
+        /// All of it.
+        bytes: &'a [u8],
     },
     /// A job has ended.
     Done(JobDone),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::family::IpFamily;
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Digest;
 use crate::piece::{BlockRef, PieceIndex};
@@ -112,13 +113,22 @@ pub enum Job {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
+        /// In which family the host's address is to be.
+        family: IpFamily,
         /// The whole URL.
         url: String,
     },
-    /// Look up the addresses of a host that the user named as a peer.
+    /// GET a scrape URL.
+    Scrape {
+        /// Which scrape.
+        number: u32,
+        /// The whole URL.
+        url: String,
+    },
+    /// Look up the addresses of a host.
     Resolve {
-        /// Which torrent.
-        torrent: TorrentKey,
+        /// What for.
+        whom: ResolveFor,
         /// The host.
         host: String,
         /// The port to put into every address.
@@ -131,6 +141,15 @@ pub enum Job {
         /// The part.
         bytes: Vec<u8>,
     },
+}
+
+/// Who is at a host whose addresses are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResolveFor {
+    /// A peer of this torrent that the user named.
+    Peer(TorrentKey),
+    /// A UDP tracker.
+    Tracker,
 }
 
 /// Jobs of one lane never wait for those of another.
@@ -154,7 +173,7 @@ impl Job {
             | Self::Read { .. }
             | Self::Save { .. }
             | Self::Record { .. } => Lane::Disk,
-            Self::Announce { .. } | Self::Resolve { .. } => Lane::Net,
+            Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => Lane::Net,
         }
     }
 }
@@ -220,15 +239,26 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
+        /// In which family.
+        family: IpFamily,
+        /// The answer's body.
+        result: Result<Vec<u8>, FetchError>,
+    },
+    /// Of [`Job::Scrape`].
+    Scraped {
+        /// Which scrape.
+        number: u32,
         /// The answer's body.
         result: Result<Vec<u8>, FetchError>,
     },
     /// Of [`Job::Resolve`].
     Resolved {
-        /// Which torrent.
-        torrent: TorrentKey,
+        /// What for.
+        whom: ResolveFor,
         /// The host.
         host: String,
+        /// The port that was asked for.
+        port: u16,
         /// Its addresses, with the port; or the system's words.
         result: Result<Vec<SocketAddr>, String>,
     },
@@ -313,6 +343,8 @@ pub enum FetchError {
     Redirect(String),
     /// The URL can't be used.
     Url(String),
+    /// The host has no address in the family asked for.
+    NoAddress,
     /// No connection, no TLS, or another failure, in the system's words.
     Failed(String),
 }
@@ -325,6 +357,7 @@ impl fmt::Display for FetchError {
             Self::Timeout => f.write_str("no answer in time"),
             Self::Redirect(why) => write!(f, "redirect not followed: {why}"),
             Self::Url(why) => write!(f, "bad URL: {why}"),
+            Self::NoAddress => f.write_str("the host has no address"),
             Self::Failed(why) => f.write_str(why),
         }
     }

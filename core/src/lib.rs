@@ -10,7 +10,8 @@
 //! use peerless_core::{Config, Input, Instant, Output, Session};
 //!
 //! fn drive(session: &mut Session, now: Instant) {
-//!     // 1. Tell what has happened: connections made and ended, bytes received, jobs done.
+//!     // 1. Tell what has happened: connections made and ended, bytes and datagrams received,
+//!     //    jobs done.
 //!     //    session.handle_input(now, Input::Received { peer, bytes });
 //!     // 2. Let time pass.
 //!     session.handle_timeout(now);
@@ -21,6 +22,7 @@
 //!             Output::Send { peer } => { /* write `session.unsent(peer)`; then `session.sent(..)` */ }
 //!             Output::Resume { peer } => { /* read from this peer again */ }
 //!             Output::Close { peer, reason } => { /* drop the socket */ }
+//!             Output::Datagram { to, bytes } => { /* send it from the UDP socket, or drop it */ }
 //!             Output::Job(job) => { /* run it on a worker; later `Input::Done` */ }
 //!             Output::Event(event) => { /* show it to the user */ }
 //!         }
@@ -46,6 +48,8 @@ mod budget;
 mod choice;
 mod config;
 mod cx;
+pub mod extension;
+mod family;
 mod id;
 mod input;
 mod job;
@@ -73,11 +77,12 @@ pub mod wire;
 
 pub use choice::Choice;
 pub use config::Config;
+pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
     BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
-    StoreError, block_digest, verify,
+    ResolveFor, StoreError, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};

@@ -1,12 +1,13 @@
 //! What to do next: what the session asks of a runtime, and what it has to tell.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::job::{DiskError, Job};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::PeerError;
+use crate::tracker::SwarmCounts;
 
 /// Something to be done outside.
 #[derive(Debug, Hash)]
@@ -34,6 +35,13 @@ pub enum Output {
         peer: PeerKey,
         /// Why.
         reason: CloseReason,
+    },
+    /// Send a datagram from the session's port, or drop it: nobody waits for it to leave.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// All of it.
+        bytes: Vec<u8>,
     },
     /// Do this on a worker and bring back the [`JobDone`](crate::JobDone).
     Job(Job),
@@ -135,6 +143,13 @@ pub enum Event {
         /// When it is asked again.
         next: Option<Duration>,
     },
+    /// Of [`Session::scrape`](crate::Session::scrape).
+    Scraped {
+        /// The tracker's announce URL as it was given.
+        url: String,
+        /// Its counts for each swarm asked for, in order; or why there are none.
+        result: Result<Vec<SwarmCounts>, String>,
+    },
     /// A peer shook hands.
     PeerConnected {
         /// Which torrent.
@@ -143,6 +158,15 @@ pub enum Event {
         peer: PeerKey,
         /// Its address.
         addr: SocketAddr,
+    },
+    /// A peer has told the name of its client.
+    PeerNamed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its address.
+        addr: SocketAddr,
+        /// The client, by its own words: foreign text of a few dozen characters.
+        client: String,
     },
     /// A connection has ended.
     PeerClosed {
@@ -206,6 +230,8 @@ pub struct TrackerReport {
     pub peer_count: usize,
     /// Its `warning message`, as it came.
     pub warning: Option<String>,
+    /// Where it sees us (BEP 24), if it said so.
+    pub external_ip: Option<IpAddr>,
 }
 
 /// What a torrent is doing.

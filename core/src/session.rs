@@ -119,6 +119,15 @@ impl Session {
         self.machine.add_peer(now, torrent, addr);
     }
 
+    /// Asks the tracker whose announce URL is `url` how many peers these swarms have (BEP 48), at most
+    /// 70 of them. [`Event::Scraped`] tells.
+    pub fn scrape(&mut self, now: Instant, url: String, hashes: Vec<InfoHash>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.scrape(now, &url, &hashes);
+        }
+        self.machine.scrape(now, url, hashes);
+    }
+
     /// Ends everything in order: trackers are told, state is saved. See [`Session::is_shut_down`].
     pub fn shut_down(&mut self, now: Instant) {
         if let Some(recorder) = &mut self.recorder {
@@ -150,7 +159,7 @@ impl Session {
             Input::Connected { peer } | Input::Received { peer, .. } | Input::Closed { peer, .. } => {
                 Some(*peer)
             }
-            Input::Done(_) => None,
+            Input::Datagram { .. } | Input::Done(_) => None,
         };
         if of_peer.is_some_and(|peer| self.machine.peer(peer).is_none()) {
             return;

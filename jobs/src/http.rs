@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use peerless_core::FetchError;
+use peerless_core::{FetchError, IpFamily};
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
@@ -67,22 +67,32 @@ pub(crate) enum Source {
 /// # Errors
 /// When there is no answer within the bounds, or one of another status than 200.
 pub fn fetch(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    get(url, options, Source::User)
+    get(url, options, Source::User, None)
 }
 
-/// GETs an announce URL. A bencoded answer counts whatever its status: trackers send their
-/// `failure reason` with 4xx as well.
-pub(crate) fn announce(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    get(url, options, Source::Torrent)
+/// GETs an announce URL from an address of this family. A bencoded answer counts whatever its status:
+/// trackers send their `failure reason` with 4xx as well.
+pub(crate) fn announce(url: &str, family: IpFamily, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
+    get(url, options, Source::Torrent, Some(family))
 }
 
-fn get(start: &str, options: &HttpOptions, source: Source) -> Result<Vec<u8>, FetchError> {
+/// GETs a scrape URL, with the same rules.
+pub(crate) fn scrape(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
+    get(url, options, Source::Torrent, None)
+}
+
+fn get(
+    start: &str,
+    options: &HttpOptions,
+    source: Source,
+    family: Option<IpFamily>,
+) -> Result<Vec<u8>, FetchError> {
     let deadline = Instant::now().checked_add(options.timeout);
     let mut url = url::parse(start)?;
     let mut reach = Reach::Anywhere;
     for _ in 0..=REDIRECT_COUNT_MAX {
         let left = deadline.map_or(options.timeout, |at| at.saturating_duration_since(Instant::now()));
-        let (mut response, reached) = hop(&url, options, Guard::new(source, reach), left)?;
+        let (mut response, reached) = hop(&url, options, Guard::new(source, reach, family), left)?;
         if !response.status().is_redirection() {
             return body(&mut response, options, source);
         }

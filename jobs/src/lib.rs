@@ -92,13 +92,16 @@ impl Jobs {
                 let result = self.disk.save(torrent, &storage, have, close);
                 JobDone::Saved { torrent, result }
             }
-            Job::Announce { torrent, tier, url } => {
-                let result = http::announce(&url, &self.http);
-                JobDone::Announced { torrent, tier, result }
+            Job::Announce { torrent, tier, family, url } => {
+                let result = http::announce(&url, family, &self.http);
+                JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Resolve { torrent, host, port } => {
+            Job::Scrape { number, url } => {
+                JobDone::Scraped { number, result: http::scrape(&url, &self.http) }
+            }
+            Job::Resolve { whom, host, port } => {
                 let result = resolve::resolve(&host, port);
-                JobDone::Resolved { torrent, host, result }
+                JobDone::Resolved { whom, host, port, result }
             }
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }

@@ -17,9 +17,10 @@ use peerless_core::{CloseCause, Event, Input, Instant, Output, PeerKey, Session}
 use crate::conn::{Conn, Conns};
 use crate::listener::Listeners;
 use crate::stop::StopHandle;
+use crate::udp::UdpSockets;
 use crate::workers::Workers;
 
-/// The waker's token. The listeners' follow, then the connections' by the index of their key.
+/// The waker's token. The listeners' and the UDP sockets' follow, then the connections' by the index of their key.
 pub(crate) const WAKER: Token = Token(0);
 
 /// The length of the one buffer that all reads go through, and so of a turn.
@@ -33,6 +34,9 @@ const EVENTS_MAX: usize = 256;
 /// Connections accepted in one round, so that a flood of them leaves time for the peers.
 const ACCEPTS_MAX: usize = 64;
 
+/// Datagrams read in one round, for the same reason.
+const DATAGRAMS_MAX: usize = 64;
+
 /// Turns in one round, before deadlines and jobs are seen to: 4 MiB at most, a millisecond or two.
 const TURNS_MAX: usize = 16;
 
@@ -40,6 +44,7 @@ const TURNS_MAX: usize = 16;
 pub(crate) struct EventLoop<'a> {
     poll: Poll,
     listeners: Listeners,
+    udp: UdpSockets,
     stop: StopHandle,
     /// Whether the session has been told to stop.
     stopped: bool,
@@ -57,6 +62,7 @@ impl<'a> EventLoop<'a> {
     pub(crate) fn new(
         poll: Poll,
         listeners: Listeners,
+        udp: UdpSockets,
         stop: StopHandle,
         workers: Workers,
         session: Session,
@@ -65,6 +71,7 @@ impl<'a> EventLoop<'a> {
         Self {
             poll,
             listeners,
+            udp,
             stop,
             stopped: false,
             workers,
@@ -89,6 +96,7 @@ impl<'a> EventLoop<'a> {
             self.let_time_pass();
             self.drain()?;
             self.accept()?;
+            self.receive_datagrams()?;
             // Who comes on the list from now on waits until the system has been asked for others.
             for _ in 0..self.ready.len().min(TURNS_MAX) {
                 let Some(peer) = self.ready.pop_front() else { break };
@@ -109,7 +117,10 @@ impl<'a> EventLoop<'a> {
 
     /// Waits for readiness, a finished job, a stop or the next deadline.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let busy = !self.ready.is_empty() || self.listeners.is_ready() || !self.workers.may_sleep();
+        let busy = !self.ready.is_empty()
+            || self.listeners.is_ready()
+            || self.udp.is_ready()
+            || !self.workers.may_sleep();
         let deadline =
             [self.session.poll_timeout(), self.listeners.paused_until()].into_iter().flatten().min();
         let timeout = if busy { Some(Duration::ZERO) } else { deadline.map(|at| at.since(self.now())) };
@@ -124,8 +135,9 @@ impl<'a> EventLoop<'a> {
         if token == WAKER {
             return;
         }
-        let Some(index) = token.0.checked_sub(self.listeners.token_end()) else {
+        let Some(index) = token.0.checked_sub(self.udp.token_end()) else {
             self.listeners.mark_ready(token);
+            self.udp.on_event(event);
             return;
         };
         if let Some(conn) = self.conns.at_mut(index) {
@@ -168,9 +180,18 @@ impl<'a> EventLoop<'a> {
         self.drain()
     }
 
+    fn receive_datagrams(&mut self) -> io::Result<()> {
+        let now = self.now();
+        for _ in 0..DATAGRAMS_MAX {
+            let Some((from, bytes)) = self.udp.receive(&mut self.scratch) else { break };
+            self.session.handle_input(now, Input::Datagram { from, bytes });
+        }
+        self.drain()
+    }
+
     /// Puts a new connection to work, or tells the session that there is none.
     fn open(&mut self, peer: PeerKey, conn: io::Result<Conn>) {
-        let token = Token(self.listeners.token_end() + peer.index() as usize);
+        let token = Token(self.udp.token_end() + peer.index() as usize);
         let registered = conn.and_then(|mut conn| {
             conn.register(self.poll.registry(), token)?;
             Ok(conn)
@@ -246,6 +267,7 @@ impl<'a> EventLoop<'a> {
                     }
                 }
                 Output::Close { peer, reason: _ } => self.conns.remove(peer),
+                Output::Datagram { to, bytes } => self.udp.send(to, bytes),
                 Output::Job(job) => self.workers.add(job),
                 Output::Event(event) => {
                     let now = self.now();

@@ -25,10 +25,11 @@ mod conn;
 mod event_loop;
 mod listener;
 mod stop;
+mod udp;
 mod workers;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 
@@ -37,6 +38,7 @@ use peerless_core::{Event, Instant, Job, JobDone, Session};
 
 use crate::event_loop::EventLoop;
 use crate::listener::Listeners;
+use crate::udp::UdpSockets;
 use crate::workers::Workers;
 
 pub use crate::stop::StopHandle;
@@ -46,6 +48,9 @@ pub use crate::stop::StopHandle;
 pub struct Options {
     /// Where peers can reach us; bound by the caller, who thus knows the port. May be empty.
     pub listeners: Vec<TcpListener>,
+    /// What datagrams leave from and come to: at most one socket for each family, usually of the
+    /// listeners' port. Without one for its family a datagram is dropped.
+    pub udp_sockets: Vec<UdpSocket>,
     /// Disk jobs at work at once.
     ///
     /// By default one a core, since a job hashes too; but at least 2, so that a sync to disk does
@@ -60,7 +65,12 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { listeners: Vec::new(), disk_jobs_max: cores.clamp(2, 4), net_jobs_max: 8 }
+        Self {
+            listeners: Vec::new(),
+            udp_sockets: Vec::new(),
+            disk_jobs_max: cores.clamp(2, 4),
+            net_jobs_max: 8,
+        }
     }
 }
 
@@ -71,24 +81,27 @@ pub struct Runtime {
     waker: Arc<Waker>,
     stop: StopHandle,
     listeners: Listeners,
+    udp: UdpSockets,
     disk_jobs_max: usize,
     net_jobs_max: usize,
 }
 
 impl Runtime {
-    /// Takes over the listeners.
+    /// Takes over the sockets.
     ///
     /// # Errors
-    /// When the system has no poller or refuses a listener.
+    /// When the system has no poller or refuses a socket.
     pub fn new(options: Options) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), event_loop::WAKER)?);
         let listeners = Listeners::new(options.listeners, poll.registry())?;
+        let udp = UdpSockets::new(options.udp_sockets, poll.registry(), listeners.token_end())?;
         Ok(Self {
             stop: StopHandle::new(Arc::clone(&waker)),
             poll,
             waker,
             listeners,
+            udp,
             disk_jobs_max: options.disk_jobs_max,
             net_jobs_max: options.net_jobs_max,
         })
@@ -118,6 +131,6 @@ impl Runtime {
         mut on_event: impl FnMut(&mut Session, Instant, Event),
     ) -> io::Result<()> {
         let workers = Workers::new(self.disk_jobs_max, self.net_jobs_max, Arc::new(work), self.waker);
-        EventLoop::new(self.poll, self.listeners, self.stop, workers, session, &mut on_event).run()
+        EventLoop::new(self.poll, self.listeners, self.udp, self.stop, workers, session, &mut on_event).run()
     }
 }

@@ -223,8 +223,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use mio::{Events, Poll, Token};
-    use peerless_core::TorrentKey;
-    use peerless_core::key::Key;
+    use peerless_core::ResolveFor;
 
     use super::*;
 
@@ -233,7 +232,7 @@ mod tests {
     }
 
     fn resolve() -> Job {
-        Job::Resolve { torrent: TorrentKey::new(0, 0), host: "host".to_owned(), port: 1 }
+        Job::Resolve { whom: ResolveFor::Tracker, host: "host".to_owned(), port: 1 }
     }
 
     fn recorded(_: Job) -> JobDone {

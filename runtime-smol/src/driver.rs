@@ -18,6 +18,7 @@ use smol::{LocalExecutor, Task};
 use crate::conn::{self, Signals};
 use crate::listener;
 use crate::signal::Signal;
+use crate::udp::Udp;
 use crate::workers::{Outcome, Workers};
 
 /// The length of the one buffer that all reads go through, and so of a turn.
@@ -44,6 +45,7 @@ struct State<'a> {
     session: Session,
     on_event: OnEvent<'a>,
     workers: Workers,
+    udp: Vec<Rc<Udp>>,
     conns: BTreeMap<PeerKey, Conn>,
     /// The deadline that the main task sleeps until.
     armed: Option<Instant>,
@@ -59,16 +61,24 @@ struct Conn {
 pub(crate) fn run(
     session: Session,
     workers: Workers,
-    listeners: Vec<Async<TcpListener>>,
+    (listeners, udp): (Vec<Async<TcpListener>>, Vec<Udp>),
     stopped: Receiver<()>,
     on_event: OnEvent<'_>,
 ) {
     let lanes = workers.lanes();
+    let udp: Vec<Rc<Udp>> = udp.into_iter().map(Rc::new).collect();
     // The tasks own the driver, so the driver must not own the executor that owns the tasks.
     let executor = Rc::new(LocalExecutor::new());
     let driver = Rc::new(Driver {
         scratch: RefCell::new(vec![0; SCRATCH_LEN]),
-        state: RefCell::new(State { session, on_event, workers, conns: BTreeMap::new(), armed: None }),
+        state: RefCell::new(State {
+            session,
+            on_event,
+            workers,
+            udp: udp.clone(),
+            conns: BTreeMap::new(),
+            armed: None,
+        }),
         executor: Rc::downgrade(&executor),
         attention: Signal::default(),
         panic: Cell::new(None),
@@ -77,6 +87,10 @@ pub(crate) fn run(
     let mut tasks = vec![driver.spawn(stop(Rc::clone(&driver), stopped))];
     for listener in listeners {
         tasks.push(driver.spawn(listener::accept(Rc::clone(&driver), listener)));
+    }
+    for udp in udp {
+        tasks.push(driver.spawn(Rc::clone(&udp).receive(Rc::clone(&driver))));
+        tasks.push(driver.spawn(udp.send_waiting()));
     }
     for (lane, done) in lanes {
         tasks.push(driver.spawn(bring_back(Rc::clone(&driver), lane, done)));
@@ -211,6 +225,11 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Output::Close { peer, reason: _ } => drop(state.conns.remove(&peer)),
+                Output::Datagram { to, bytes } => {
+                    if let Some(udp) = state.udp.iter().find(|udp| udp.is_for(to)) {
+                        udp.send(to, bytes);
+                    }
+                }
                 Output::Job(job) => state.workers.add(job),
                 Output::Event(event) => (state.on_event)(&mut state.session, self.now(), event),
             }

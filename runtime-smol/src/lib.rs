@@ -27,10 +27,11 @@ mod driver;
 mod listener;
 mod signal;
 mod stop;
+mod udp;
 mod workers;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 
@@ -38,6 +39,7 @@ use async_io::Async;
 use peerless_core::{Event, Instant, Job, JobDone, Session};
 use smol::channel::{self, Receiver};
 
+use crate::udp::Udp;
 use crate::workers::Workers;
 
 pub use crate::stop::StopHandle;
@@ -47,6 +49,9 @@ pub use crate::stop::StopHandle;
 pub struct Options {
     /// Where peers can reach us; bound by the caller, who thus knows the port. May be empty.
     pub listeners: Vec<TcpListener>,
+    /// What datagrams leave from and come to: at most one socket for each family, usually of the
+    /// listeners' port. Without one for its family a datagram is dropped.
+    pub udp_sockets: Vec<UdpSocket>,
     /// Disk jobs at work at once.
     ///
     /// By default one a core, since a job hashes too; but at least 2, so that a sync to disk does
@@ -61,7 +66,12 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { listeners: Vec::new(), disk_jobs_max: cores.clamp(2, 4), net_jobs_max: 8 }
+        Self {
+            listeners: Vec::new(),
+            udp_sockets: Vec::new(),
+            disk_jobs_max: cores.clamp(2, 4),
+            net_jobs_max: 8,
+        }
     }
 }
 
@@ -71,22 +81,26 @@ pub struct Runtime {
     stop: StopHandle,
     stopped: Receiver<()>,
     listeners: Vec<Async<TcpListener>>,
+    udp: Vec<Udp>,
     disk_jobs_max: usize,
     net_jobs_max: usize,
 }
 
 impl Runtime {
-    /// Takes over the listeners.
+    /// Takes over the sockets.
     ///
     /// # Errors
-    /// When the system has no poller or refuses a listener.
+    /// When the system has no poller or refuses a socket.
     pub fn new(options: Options) -> io::Result<Self> {
         let (sender, stopped) = channel::bounded(1);
         let listeners = options.listeners.into_iter().map(Async::new).collect::<io::Result<_>>()?;
+        let udp = options.udp_sockets.into_iter().map(|socket| Udp::new(Async::new(socket)?));
+        let udp = udp.collect::<io::Result<_>>()?;
         Ok(Self {
             stop: StopHandle::new(sender),
             stopped,
             listeners,
+            udp,
             disk_jobs_max: options.disk_jobs_max,
             net_jobs_max: options.net_jobs_max,
         })
@@ -116,7 +130,7 @@ impl Runtime {
         on_event: impl FnMut(&mut Session, Instant, Event),
     ) -> io::Result<()> {
         let workers = Workers::new(self.disk_jobs_max, self.net_jobs_max, Arc::new(work));
-        driver::run(session, workers, self.listeners, self.stopped, Box::new(on_event));
+        driver::run(session, workers, (self.listeners, self.udp), self.stopped, Box::new(on_event));
         Ok(())
     }
 }

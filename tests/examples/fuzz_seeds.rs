@@ -29,6 +29,10 @@ const SIGHTS: &[&str] = &[
     "UnknownTorrent",
     "ResolveFailed",
     "SaveFailed",
+    "Datagram",
+    "no answer so far",
+    "result: Ok(TrackerReport { peer_count: 2",
+    "Scraped { url: \"udp",
 ];
 
 /// A file's name and its bytes.
@@ -36,12 +40,14 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 7] = [
+    let all: [(&str, Vec<Seed>); 9] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
         ("tracker", tracker()),
+        ("udp_tracker", udp_tracker()),
         ("magnet", magnet()),
+        ("extension", extension()),
         ("session", session()),
         ("recording", recording()),
     ];
@@ -118,6 +124,34 @@ fn tracker() -> Vec<Seed> {
     ]
 }
 
+fn udp_tracker() -> Vec<Seed> {
+    let seed = |name: &str, parts: &[&[u8]]| (name.to_owned(), parts.concat());
+    let head = b"\x01\x02\x03\x04\x05\x06\x07\x08";
+    let announce: &[&[u8]] = &[
+        head,
+        b"\0\0\0\x01abcd",
+        &[b'h'; 20],
+        b"-XX0000-abcdefghijkl",
+        &[0; 16],
+        &[0, 0, 0, 0, 0, 0, 0, 9],
+        b"\0\0\0\x02\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\x1a\xe1",
+        b"\x02\x09/announce\0",
+    ];
+    let numbers = b"\0\0\x07\x08\0\0\0\x02\0\0\0\x01";
+    vec![
+        seed("connect", &[b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0abcd"]),
+        seed("announce", announce),
+        seed("scrape", &[head, b"\0\0\0\x02abcd", &[b'h'; 40]]),
+        seed("connected", &[b"\0\0\0\0abcd", head]),
+        seed(
+            "announced",
+            &[b"\0\0\0\x01abcd", numbers, b"\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1", &[1; 18]],
+        ),
+        seed("scraped", &[b"\0\0\0\x02abcd", numbers, numbers]),
+        seed("failed", &[b"\0\0\0\x03abcdnot registered"]),
+    ]
+}
+
 fn magnet() -> Vec<Seed> {
     let tiers: &[&[&str]] = &[&["http://a/announce"], &["udp://[::1]:6969/"]];
     let whole = Magnet::of(&Sample::with_trackers(1, 20, 16, tiers).metainfo).to_string();
@@ -129,6 +163,18 @@ fn magnet() -> Vec<Seed> {
                 .to_vec(),
         ),
         ("v2".into(), b"magnet:?xt=urn:btmh:1220aaaa".to_vec()),
+    ]
+}
+
+fn extension() -> Vec<Seed> {
+    let hello = |name: &str, text: &[u8]| (name.to_owned(), text.to_vec());
+    vec![
+        hello(
+            "hello",
+            b"d1:md11:lt_donthavei7e11:upload_onlyi3e11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e1:pi6881e\
+              4:reqqi500e11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e",
+        ),
+        hello("none", b"d1:md11:ut_metadatai0eee"),
     ]
 }
 

@@ -3,10 +3,13 @@
 //! Each panics, with the property in words, when it does not hold.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
+use peerless_core::extension::Hello;
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::rng::Rng;
+use peerless_core::tracker::udp::{Answer, Request, connect};
 use peerless_core::tracker::{
     AnnounceError, INTERVAL_MAX, INTERVAL_MIN, PEER_COUNT_MAX, TrackerOptions, TrackerServer, parse_announce,
 };
@@ -14,7 +17,7 @@ use peerless_core::wire::{
     Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
 };
 
-use peerless_core::{InfoHash, Instant, replay};
+use peerless_core::{InfoHash, Instant, IpFamily, replay};
 
 use crate::ops;
 use crate::speak::{Ear, Heard};
@@ -168,16 +171,53 @@ pub fn tracker(bytes: &[u8]) {
         assert!(answer.warning.is_none_or(|text| text.len() <= 3 * 500), "the warning is a book");
         assert!(answer.tracker_id.is_none_or(|id| id.len() <= 256), "the tracker id is a book");
     }
-    let mut server = TrackerServer::new(TrackerOptions::default());
+    let mut server = TrackerServer::new(TrackerOptions::default(), [7; 32]);
     let target = String::from_utf8_lossy(bytes);
     for from in ["10.0.0.1", "fe80::1"].map(|ip| ip.parse().expect("an address")) {
         let answer = server.handle_http(Instant::START, &mut Rng::new(1), from, &target);
-        if answer.status == 200 && target.starts_with("/announce") {
-            match parse_announce(&answer.body) {
-                Ok(_) | Err(AnnounceError::Failure { .. }) => {}
-                Err(error @ AnnounceError::Bencode(_)) => panic!("we can't read our own answer: {error}"),
-            }
+        if answer.status == 200
+            && target.starts_with("/announce")
+            && let Err(error) = parse_announce(&answer.body)
+        {
+            let refused = matches!(error, AnnounceError::Failure { .. });
+            assert!(refused, "we can't read our own answer: {error}");
         }
+    }
+}
+
+/// Arbitrary bytes are an answer of a UDP tracker or not; what is taken from it is within its bounds.
+/// And our own tracker answers arbitrary bytes only with a connection id of the sender's, in a way
+/// that we can read and in one packet; without one with no more bytes than came.
+pub fn udp_tracker(bytes: &[u8]) {
+    for family in IpFamily::ALL {
+        if let Some((_, Answer::Announced(answer))) = Answer::parse(bytes, family) {
+            assert!(answer.peers.len() <= PEER_COUNT_MAX, "{} peers", answer.peers.len());
+            assert!((INTERVAL_MIN..=INTERVAL_MAX).contains(&answer.interval), "{:?}", answer.interval);
+        }
+    }
+    if let Some(Request::Call { connection, transaction, call }) = Request::parse(bytes) {
+        let again = Request::parse(&call.encode(connection, transaction));
+        assert_eq!(again, Some(Request::Call { connection, transaction, call }), "it reads differently");
+    }
+    let mut server = TrackerServer::new(TrackerOptions::default(), [7; 32]);
+    let mut rng = Rng::new(1);
+    for from in ["10.0.0.1:1", "[fd00::1]:1"].map(|addr| addr.parse::<SocketAddr>().expect("an address")) {
+        let family = IpFamily::of(from.ip());
+        let plain = server.handle_udp(Instant::START, &mut rng, from, bytes);
+        let plain_len = plain.map_or(0, |answer| answer.len());
+        assert!(plain_len <= bytes.len(), "{plain_len} bytes for {} that may be forged", bytes.len());
+        assert_eq!(server.peer_count(), 0, "a forged packet is believed");
+        let answer = server.handle_udp(Instant::START, &mut rng, from, &connect(1));
+        let answer = answer.and_then(|answer| Answer::parse(&answer, family));
+        let Some((1, Answer::Connected { connection })) = answer else { panic!("no connection id") };
+        let Some((_, rest)) = bytes.split_first_chunk::<8>() else { continue };
+        let proven = [&connection.to_be_bytes(), rest].concat();
+        let answer = server.handle_udp(Instant::START, &mut rng, from, &proven);
+        if let Some(answer) = answer {
+            assert!(answer.len() <= 1400, "{} bytes do not fit into a packet", answer.len());
+            assert!(Answer::parse(&answer, family).is_some(), "we can't read our own answer");
+        }
+        server = TrackerServer::new(TrackerOptions::default(), [7; 32]);
     }
 }
 
@@ -187,6 +227,15 @@ pub fn magnet(bytes: &[u8]) {
         return;
     };
     assert_eq!(magnet.to_string().parse(), Ok(magnet), "it reads differently when written out");
+}
+
+/// Arbitrary bytes are what an extension has or an error; what is taken from it is bounded and reads
+/// the same when it is written out.
+pub fn extension(bytes: &[u8]) {
+    if let Ok(hello) = Hello::parse(bytes) {
+        assert!(hello.client.as_ref().is_none_or(|name| name.chars().count() <= 64), "the name is a book");
+        assert_eq!(Hello::parse(&hello.encode()), Ok(hello), "it reads differently when written out");
+    }
 }
 
 /// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the

@@ -197,7 +197,7 @@ impl Disk {
                     place.phase = Phase::Closing;
                 }
             }
-            Job::Announce { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
+            Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
         }
     }
 
@@ -226,12 +226,16 @@ impl Disk {
                 let result = self.save(storage.metainfo.info_hash(), have, close);
                 JobDone::Saved { torrent, result }
             }
-            Job::Announce { torrent, tier, .. } => {
+            Job::Announce { torrent, tier, family, .. } => {
                 let result = Err(FetchError::Failed("a disk has no network".into()));
-                JobDone::Announced { torrent, tier, result }
+                JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Err("a disk has no network".into()) }
+            Job::Scrape { number, .. } => {
+                let result = Err(FetchError::Failed("a disk has no network".into()));
+                JobDone::Scraped { number, result }
+            }
+            Job::Resolve { whom, host, port } => {
+                JobDone::Resolved { whom, host, port, result: Err("a disk has no network".into()) }
             }
             Job::Record { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a recording fits into memory");

@@ -4,6 +4,7 @@
 //! one is replayed by the other.
 
 pub mod check;
+pub mod crowd;
 pub mod disk;
 pub mod host;
 pub mod link;

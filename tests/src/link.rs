@@ -65,6 +65,8 @@ pub struct Net {
     pub cut_after: Option<Range<Duration>>,
     /// How often, in 1000 parts of a stream, one is held up for this long.
     pub stall: Option<(usize, Duration)>,
+    /// How many of 1000 datagrams are lost.
+    pub datagram_loss: usize,
     /// How long a disk job takes.
     pub job_delay: Range<Duration>,
     /// How long a tracker takes.
@@ -81,6 +83,7 @@ impl Default for Net {
             rechunk: true,
             cut_after: None,
             stall: None,
+            datagram_loss: 0,
             job_delay: millis(1)..millis(20),
             tracker_delay: millis(20)..millis(200),
         }

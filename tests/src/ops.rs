@@ -2,7 +2,9 @@
 
 mod jobs;
 mod talk;
+mod trackers;
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -18,7 +20,8 @@ use crate::speak::Ear;
 
 /// The torrent of every run: four pieces, the last one short.
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
-    Sample::with_trackers(7, 110_000, 32 * 1024, &[&["http://a/announce"], &["http://b/announce"]])
+    let tiers: &[&[&str]] = &[&["http://a/announce"], &["http://b/announce", "udp://c:1"], &["udp://d:1/x"]];
+    Sample::with_trackers(7, 110_000, 32 * 1024, tiers)
 });
 
 /// The block budget of every run, small so that it is reached.
@@ -95,6 +98,8 @@ struct World {
     gone: Vec<PeerKey>,
     torrents: Vec<TorrentKey>,
     jobs: Vec<Job>,
+    /// What the session sent by datagrams last.
+    datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
     /// Peers that greeted so far.
     met_count: u16,
     trace: Vec<String>,
@@ -134,6 +139,7 @@ impl World {
             gone: Vec::new(),
             torrents: Vec::new(),
             jobs: Vec::new(),
+            datagrams: VecDeque::new(),
             met_count: 0,
             trace: Vec::new(),
         }
@@ -162,6 +168,7 @@ impl World {
             25..=27 => self.pass_time(source),
             28 => self.take_sent(source),
             29 => self.meddle(source),
+            30 => self.datagram(source),
             _ => self.drain(),
         }
     }
@@ -245,14 +252,19 @@ impl World {
     fn meddle(&mut self, source: &mut Source<'_>) {
         let session = &mut self.host.session;
         let torrent = self.torrents.first().copied();
-        match (source.below(7), torrent, self.gone.first()) {
-            (6, Some(torrent), _) => session.set_choice(self.now, torrent, choice(source)),
+        match (source.below(8), torrent, self.gone.first()) {
+            (7, Some(torrent), _) => session.set_choice(self.now, torrent, choice(source)),
             (0, Some(torrent), _) => {
                 session.remove_torrent(self.now, torrent);
                 self.torrents.remove(0);
             }
             (1, Some(torrent), _) => session.add_peer(self.now, torrent, addr(source.below(16))),
             (2, _, _) if source.below(8) == 0 => session.shut_down(self.now),
+            (6, Some(torrent), _) => {
+                let hashes = session.info_hash(torrent).into_iter().collect();
+                let url = ["http://a/announce", "udp://c:1", "ws://e/"][source.below(3)];
+                session.scrape(self.now, url.to_owned(), hashes);
+            }
             (3, _, Some(&peer)) => session.handle_input(self.now, Input::Connected { peer }),
             (4, _, Some(&peer)) => {
                 session.handle_input(self.now, Input::Received { peer, bytes: b"\x13BitTorrent" });
@@ -295,6 +307,7 @@ impl World {
                     self.host.disk.ask(&job);
                     self.jobs.push(job);
                 }
+                Output::Datagram { to, bytes } => self.keep_datagram(to, bytes),
                 Output::Send { .. } | Output::Resume { .. } | Output::Event(_) => {}
             }
         }
@@ -327,6 +340,7 @@ fn held_len(job: &Job) -> usize {
         | Job::Check { .. }
         | Job::Save { .. }
         | Job::Announce { .. }
+        | Job::Scrape { .. }
         | Job::Resolve { .. }
         | Job::Record { .. } => 0,
     }

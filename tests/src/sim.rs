@@ -3,6 +3,7 @@
 //! Each event touches one node. No step looks at all nodes or all links, so that a swarm of a
 //! thousand costs a thousand times one.
 
+mod datagrams;
 mod flow;
 mod queue;
 mod work;
@@ -16,6 +17,7 @@ use peerless_core::key::Slab;
 use peerless_core::rng::Rng;
 use peerless_core::{AddTorrent, Check, Choice, Config, Instant, Output, Purpose, TorrentKey};
 
+pub use self::datagrams::UdpTracker;
 use self::queue::{Scheduled, What};
 use crate::host::Host;
 use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed};
@@ -31,6 +33,8 @@ pub struct Swarm {
     pub net: Net,
     /// Trackers, by the host in their URL.
     pub trackers: BTreeMap<String, Tracker>,
+    /// UDP trackers, by address.
+    pub udp_trackers: BTreeMap<SocketAddr, UdpTracker>,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -106,6 +110,7 @@ impl Swarm {
         Self {
             net,
             trackers: BTreeMap::new(),
+            udp_trackers: BTreeMap::new(),
             names: BTreeMap::new(),
             now: Instant::START,
             rng: Rng::new(seed),
@@ -321,6 +326,7 @@ impl Swarm {
                         self.close_end(conn);
                     }
                 }
+                Output::Datagram { to, bytes } => self.send_datagram(node, to, bytes),
                 Output::Job(job) => self.ask(node, job),
                 Output::Event(event) => {
                     let host = self.host_mut(node);
@@ -354,6 +360,8 @@ impl Swarm {
             What::Arrived(conn) => self.on_arrived(conn),
             What::Pump(conn) => self.pump_and_settle(conn),
             What::Cut(link) => self.cut(link),
+            What::DatagramOut(node, to, bytes) => self.on_datagram_out(node, to, &bytes),
+            What::DatagramBack(node, from, bytes) => self.on_datagram_back(node, from, &bytes),
         }
     }
 

@@ -73,6 +73,7 @@ impl Talk {
                     Output::Connect { .. }
                     | Output::Send { .. }
                     | Output::Resume { .. }
+                    | Output::Datagram { .. }
                     | Output::Event(_) => {}
                 }
             }

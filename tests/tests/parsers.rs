@@ -1,5 +1,8 @@
 //! Every parser of foreign bytes against arbitrary and against nearly right input.
 
+use std::fs;
+use std::path::Path;
+
 use peerless_tests::check;
 use peerless_tests::sample::Sample;
 use proptest::prelude::*;
@@ -22,6 +25,12 @@ fn nearly(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
         }
         bytes
     })
+}
+
+/// A seed of the fuzz target.
+fn udp_tracker(name: &str) -> Vec<u8> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/udp_tracker");
+    fs::read(corpus.join(name)).expect("the seed is there")
 }
 
 fn torrent() -> Vec<u8> {
@@ -49,10 +58,29 @@ proptest! {
     }
 
     #[test]
+    fn udp_trackers(bytes in prop_oneof![
+        nearly(udp_tracker("announce")),
+        nearly(udp_tracker("scrape")),
+        nearly(udp_tracker("announced")),
+        prop::collection::vec(any::<u8>(), 0..200),
+    ]) {
+        check::udp_tracker(&bytes);
+    }
+
+    #[test]
     fn magnet_links(bytes in prop_oneof![
         nearly(b"magnet:?xt=urn:btih:ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&dn=a+b%20c&x.pe=[::1]:1&tr=http://a/".to_vec()),
         prop::collection::vec(any::<u8>(), 0..100),
     ]) {
         check::magnet(&bytes);
+    }
+
+    #[test]
+    fn extensions(bytes in prop_oneof![
+        nearly(b"d1:md11:lt_donthavei7e11:upload_onlyi3e11:ut_metadatai2ee13:metadata_sizei31235e1:pi6881e\
+            4:reqqi500e11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..100),
+    ]) {
+        check::extension(&bytes);
     }
 }

@@ -41,8 +41,18 @@ fn tracker() {
 }
 
 #[test]
+fn udp_tracker() {
+    replay("udp_tracker", check::udp_tracker);
+}
+
+#[test]
 fn magnet() {
     replay("magnet", check::magnet);
+}
+
+#[test]
+fn extension() {
+    replay("extension", check::extension);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use peerless_core::{Config, DiskErrorKind, Event, TorrentError, replay};
+use peerless_core::priority::Priority;
+use peerless_core::{Choice, Config, DiskErrorKind, Event, TorrentError, replay};
 use peerless_tests::disk::Faults;
 use peerless_tests::link::{Net, NodeId, Speed};
 use peerless_tests::puppet::{Plan, Serve};
@@ -194,4 +195,71 @@ fn reads_that_fail_now_and_then_do_not_end_a_seed() {
     let leech = swarm.add_leech(&sample, &[swarm.addr(seed), swarm.addr(second)]);
     let done = swarm.run_until(5 * MINUTE, |swarm| swarm.complete_count() == 1);
     assert!(done, "{:#?}", swarm.host(leech).events);
+}
+
+/// Three files, of which the first two share pieces with their neighbours.
+fn folder(seed: u64) -> Sample {
+    Sample::with_files(seed, &[(&["a"], 300_000), (&["b"], 100_000), (&["c"], 400_000)], 65_536)
+}
+
+fn priorities(digits: &str) -> Choice {
+    let priorities = digits.bytes().map(|digit| Priority::new(digit - b'0').expect("a digit to 7")).collect();
+    Choice { priorities, ..Choice::default() }
+}
+
+#[test]
+fn a_part_of_a_torrent_is_fetched_and_served_and_then_the_rest() {
+    let sample = folder(21);
+    let mut swarm = Swarm::new(21, Net::default());
+    let seed = swarm.add_seed(&sample);
+    let addr = swarm.addr(seed);
+    let part = swarm.add_host(Config { record: true, ..Config::default() }, Speed::default());
+    swarm.host_mut(part).disk.insert(&sample);
+    let torrent = swarm.start(part, &sample, Role { choice: priorities("040"), ..Role::leech(&[addr]) });
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 1), "{:#?}", swarm.host(part).events);
+    // `b` lies in the pieces 4 to 6, and no other is fetched.
+    let pieces: Vec<u32> = {
+        let have = swarm.host(part).disk.pieces(sample.metainfo.info_hash());
+        have.iter(sample.metainfo.geometry()).map(|piece| piece.get()).collect()
+    };
+    assert_eq!(pieces, [4, 5, 6]);
+    // Somebody gets them from there, though it is no seed.
+    let other = swarm.add_host(Config::default(), Speed::default());
+    swarm.host_mut(other).disk.insert(&sample);
+    let role = Role { choice: priorities("0"), ..Role::leech(&[swarm.addr(part)]) };
+    swarm.start(other, &sample, role);
+    let has =
+        |swarm: &Swarm, count| swarm.host(other).disk.pieces(sample.metainfo.info_hash()).count() == count;
+    assert!(swarm.run_until(MINUTE, |swarm| has(swarm, 3)), "{:#?}", swarm.host(other).events);
+    let now = swarm.now();
+    swarm.host_mut(part).session.set_choice(now, torrent, Choice { sequential: true, ..priorities("444") });
+    swarm.settle(part);
+    let whole = |swarm: &Swarm| swarm.host(part).disk.pieces(sample.metainfo.info_hash()).is_full();
+    assert!(swarm.run_until(40 * MINUTE, whole), "{:#?}", swarm.host(part).events);
+    swarm.run_for(MINUTE);
+    swarm.shut_down(part);
+    swarm.run_for(MINUTE);
+    let replayed = replay(swarm.host(part).disk.recording()).expect("the same is done again");
+    assert_eq!(replayed.cut_len, 0);
+}
+
+#[test]
+fn pieces_in_order_come_in_order_and_the_ends_of_files_first() {
+    for (choice, first) in [
+        (Choice { sequential: true, ..Choice::default() }, [0, 1, 2, 3]),
+        (Choice { sequential: true, first_last: true, ..Choice::default() }, [0, 4, 6, 12]),
+        (Choice { sequential: true, ..priorities("146") }, [6, 7, 8, 9]),
+    ] {
+        let sample = folder(22);
+        let mut swarm = Swarm::new(22, Net::default());
+        let seed = swarm.add_seed(&sample);
+        let leech = swarm.add_host(Config::default(), Speed::default());
+        swarm.host_mut(leech).disk.insert(&sample);
+        swarm.watch(leech, &sample);
+        let role = Role { choice: choice.clone(), ..Role::leech(&[swarm.addr(seed)]) };
+        swarm.start(leech, &sample, role);
+        assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 1));
+        let order = &swarm.host(leech).watch.as_ref().expect("it is watched").order;
+        assert_eq!(order[..4], first, "{choice:?}: {order:?}");
+    }
 }

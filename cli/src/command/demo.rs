@@ -6,13 +6,13 @@
 mod child;
 mod sample;
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::args::{DemoArgs, RuntimeArg};
-use crate::command::tracker;
+use crate::command::tracker::{self, Sockets};
 use crate::exit::{Exit, Failure, words};
 use crate::signal::Signals;
 use crate::{format, out};
@@ -40,12 +40,12 @@ pub fn run(args: &DemoArgs, signals: &Signals) -> Result<Exit, Failure> {
     let sample = Sample::make(folder.path(), args.size, signals)?;
     let files = format::count(sample.file_count(), "file");
     say("sample", &format!("{} in {files}", format::size(sample.total_len())))?;
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| no_tracker(&error))?;
-    let addr = listener.local_addr().map_err(|error| no_tracker(&error))?;
+    let sockets = Sockets::bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(|error| no_tracker(&error))?;
+    let addr = sockets.addr().map_err(|error| no_tracker(&error))?;
     let (_stop, stopped) = smol::channel::bounded::<()>(1);
     thread::Builder::new()
         .name("tracker".to_owned())
-        .spawn(move || tracker::serve(listener, &stopped))
+        .spawn(move || tracker::serve(sockets, &stopped))
         .map_err(|error| no_tracker(&error))?;
     let url = format!("http://{addr}/announce");
     say("tracker", &url)?;

@@ -67,7 +67,7 @@ mod tests {
         assert!(!said.line.contains(char::is_control));
         let later = tracker("http://t/a", &failed, Some(Duration::from_secs(60)));
         assert_eq!(said.news, later.news);
-        let fine = Ok(TrackerReport { peer_count: 1, warning: None });
+        let fine = Ok(TrackerReport { peer_count: 1, warning: None, external_ip: None });
         assert_eq!(tracker("http://t/a", &fine, None).line, "tracker http://t/a: names 1 peer");
     }
 }

@@ -63,6 +63,27 @@ fn peers_find_one_another_and_are_counted() {
 }
 
 #[test]
+fn a_scrape_over_both_protocols_and_runtimes_has_the_counts() {
+    let tracker = Tracker::start();
+    tracker.announce(7001, 0);
+    tracker.announce(7002, 5);
+    let folder = crate::common::Folder::new();
+    let hash = "ab".repeat(20);
+    let (http, udp) = (format!("http://{}/announce", tracker.addr), format!("udp://{}", tracker.addr));
+    for runtime in ["mio", "smol"] {
+        let args = ["scrape", &hash, "--tracker", &http, "--tracker", &udp, "--runtime", runtime];
+        let counts = "1 seeds, 1 leeches, 0 downloaded";
+        assert_eq!(folder.run(&args).done(), format!("{http}: {counts}\n{udp}: {counts}\n"));
+    }
+    let bad = format!("http://{}/elsewhere", tracker.addr);
+    let args = ["scrape", &hash, "--json", "--tracker", &udp, "--tracker", &bad];
+    let json = folder.run(&args).json();
+    assert_eq!((&json["trackers"][0]["seeds"], &json["trackers"][1]["ok"]), (&1.into(), &false.into()));
+    folder.run(&["scrape", &hash, "--tracker", &bad]).failed(6, "no tracker answers");
+    folder.run(&["scrape", &hash]).failed(1, "names no tracker");
+}
+
+#[test]
 fn garbage_is_answered_and_does_not_end_it() {
     let tracker = Tracker::start();
     assert!(tracker.get("/").starts_with("HTTP/1.1 404 "));
@@ -70,6 +91,13 @@ fn garbage_is_answered_and_does_not_end_it() {
     assert!(tracker.send("\x13BitTorrent protocol\r\n\r\n").starts_with(b"HTTP/1.1 400 "));
     assert!(tracker.send("POST /announce HTTP/1.1\r\n\r\n").starts_with(b"HTTP/1.1 405 "));
     assert!(tracker.announce(7001, 0).contains("8:interval"));
+}
+
+#[test]
+fn a_port_that_is_taken_for_datagrams_is_code_6() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap().to_string();
+    crate::common::Folder::new().run(&["tracker", "--listen", &addr]).failed(6, &addr);
 }
 
 #[test]

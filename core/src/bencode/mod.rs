@@ -165,7 +165,12 @@ impl<'a> Dict<'a> {
 
     /// The value of `key`.
     pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
-        let index = self.entries.binary_search_by_key(&key.as_bytes(), |(key, _)| key).ok()?;
+        self.get_raw(key.as_bytes())
+    }
+
+    /// The value of a `key` that need not be text.
+    pub(crate) fn get_raw(&self, key: &[u8]) -> Option<Value<'a>> {
+        let index = self.entries.binary_search_by_key(&key, |(key, _)| key).ok()?;
         self.entries.get(index).map(|(_, value)| *value)
     }
 }

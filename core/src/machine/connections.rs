@@ -83,7 +83,7 @@ impl Machine {
         let piece_count = torrent.storage.metainfo.geometry().piece_count();
         peer.on_open(&mut self.cx, peer_id, piece_count);
         self.half_open.retain(|(_, half_open)| *half_open != key);
-        torrent.on_peer_open(&mut self.cx, peer);
+        torrent.on_peer_open(&mut self.cx, peer, &handshake);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::metainfo::{Content, Create, Metainfo};
 use crate::output::{CloseReason, Event, Output};
 use crate::session::AddTorrent;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, HandshakeStep, Message, Step};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, HandshakeStep, Message, RESERVED, Step};
 
 pub(crate) const PIECE_LEN: u32 = 32 * 1024;
 
@@ -41,8 +41,18 @@ pub(crate) struct Lab {
 impl Lab {
     /// A torrent of `has.len()` pieces, of which those with an `x` are there.
     pub(crate) fn new(config: Config, has: &str) -> Self {
+        Self::with_content(config, has, file(has))
+    }
+
+    /// The same in as many files as pieces.
+    pub(crate) fn with_files(config: Config, has: &str) -> Self {
+        let files = (0..has.len()).map(|at| (vec![format!("{at}")], u64::from(PIECE_LEN)));
+        Self::with_content(config, has, Content::Folder(files.collect()))
+    }
+
+    fn with_content(config: Config, has: &str, content: Content) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
-        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has);
+        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has, content);
         let mut lab = Self {
             machine,
             now: Instant::START,
@@ -61,7 +71,7 @@ impl Lab {
 
     /// One more such torrent; what follows is about this one.
     pub(crate) fn add(&mut self, name: &str, has: &str) {
-        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has);
+        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has, file(has));
         self.open(has);
     }
 
@@ -133,8 +143,19 @@ impl Lab {
     }
 
     pub(crate) fn greet(&mut self, peer: PeerKey, peer_id: PeerId) {
-        let handshake = Handshake { reserved: [0; 8], info_hash: self.metainfo.info_hash(), peer_id };
+        self.greet_with(peer, peer_id, [0; 8]);
+    }
+
+    fn greet_with(&mut self, peer: PeerKey, peer_id: PeerId, reserved: [u8; 8]) {
+        let handshake = Handshake { reserved, info_hash: self.metainfo.info_hash(), peer_id };
         self.input(Input::Received { peer, bytes: &handshake.encode() });
+    }
+
+    /// Peer `number`, which speaks all extensions that we do, has connected and shaken hands.
+    pub(crate) fn modern_peer(&mut self, number: u8) -> PeerKey {
+        let peer = self.machine.accept(self.now, Self::addr(number)).expect("room for a peer");
+        self.greet_with(peer, PeerId::new([number; 20]), RESERVED);
+        peer
     }
 
     /// A peer that has these pieces and lets us request.
@@ -180,7 +201,13 @@ impl Lab {
                 Message::Request { index, begin, .. } => format!("request {index} {begin}"),
                 Message::Cancel { index, begin, .. } => format!("cancel {index} {begin}"),
                 Message::Piece { index, begin, .. } => format!("piece {index} {begin}"),
+                Message::Reject { index, begin, .. } => format!("reject {index} {begin}"),
+                Message::AllowedFast { index } => format!("allowed fast {index}"),
                 Message::Bitfield { .. } => "bitfield".to_owned(),
+                Message::Extended { id: 0, .. } => "hello".to_owned(),
+                Message::Extended { id, payload } => {
+                    format!("extended {id} {}", String::from_utf8_lossy(payload))
+                }
                 message => format!("{message:?}").to_lowercase(),
             });
             rest = &rest[used..];
@@ -204,7 +231,7 @@ impl Lab {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Connect { peer, addr } => self.dialled.push((peer, addr)),
-                Output::Send { .. } => {}
+                Output::Send { .. } | Output::Datagram { .. } => {}
                 Output::Resume { peer } => self.resumed.push(peer),
                 Output::Close { peer, reason } => self.closed.push((peer, reason)),
                 Output::Job(job) => self.jobs.push(job),
@@ -214,10 +241,20 @@ impl Lab {
     }
 }
 
-fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
+fn file(has: &str) -> Content {
+    Content::File(u64::from(PIECE_LEN) * has.len() as u64)
+}
+
+fn add(
+    machine: &mut Machine,
+    now: Instant,
+    name: &str,
+    has: &str,
+    content: Content,
+) -> (TorrentKey, Metainfo) {
     let create = Create {
         name: name.to_owned(),
-        content: Content::File(u64::from(PIECE_LEN) * has.len() as u64),
+        content,
         piece_len: PIECE_LEN,
         private: false,
         source: None,

@@ -6,6 +6,7 @@
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
+mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -16,13 +17,14 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::JobDone;
+use crate::job::{JobDone, ResolveFor};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
 use crate::session::{AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
+use crate::tracker::Trackers;
 use crate::wire::{HandshakeStep, Step, WireError};
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -48,6 +50,10 @@ pub(crate) struct Machine {
     dialling: VecDeque<TorrentKey>,
     /// Torrents that end and have not told everyone yet.
     closing: Vec<TorrentKey>,
+    trackers: Trackers,
+    /// Announce URLs of the scrapes under way, by number.
+    scrapes: BTreeMap<u32, String>,
+    scrape_count: u32,
     shutting_down: bool,
     /// Whether trackers are still waited for.
     trackers_awaited: bool,
@@ -67,6 +73,9 @@ impl Machine {
             half_open: BTreeSet::new(),
             dialling: VecDeque::new(),
             closing: Vec::new(),
+            trackers: Trackers::default(),
+            scrapes: BTreeMap::new(),
+            scrape_count: 0,
             shutting_down: false,
             trackers_awaited: true,
             shut_down: false,
@@ -142,6 +151,7 @@ impl Machine {
             Input::Connected { peer } => self.on_connected(peer),
             Input::Received { peer, bytes } => self.on_received(peer, bytes),
             Input::Closed { peer, cause: _ } => self.end(peer, None),
+            Input::Datagram { from, bytes } => self.on_datagram(from, bytes),
             Input::Done(done) => self.on_done(done),
         }
         self.settle();
@@ -153,6 +163,10 @@ impl Machine {
             match key {
                 TimerKey::Peer(peer, timer) => self.on_peer_timer(peer, timer),
                 TimerKey::Torrent(torrent, timer) => self.on_torrent_timer(torrent, timer),
+                TimerKey::Trackers => {
+                    self.trackers.on_timer(&mut self.cx);
+                    self.hear_trackers();
+                }
                 TimerKey::StopAnnounce => self.trackers_awaited = false,
                 TimerKey::Shutdown => self.shut_down = true,
             }
@@ -300,14 +314,19 @@ impl Machine {
                     torrent.on_saved(cx, peers, result);
                 }
             }
-            JobDone::Announced { torrent: key, tier, result } => {
-                let Some(torrent) = torrents.get_mut(key) else { return };
-                let stats = torrent.stats();
-                let addrs = torrent.announcer.on_answer(cx, &stats, tier, result);
-                torrent.announce_due(cx);
-                self.add_candidates(key, addrs, Source::Tracker);
+            JobDone::Announced { torrent, tier, family, result } => {
+                self.trackers.on_announced((torrent, tier), family, result);
+                self.hear_trackers();
             }
-            JobDone::Resolved { torrent: key, host, result } => match result {
+            JobDone::Scraped { number, result } => {
+                self.trackers.on_scraped(number, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Tracker, host, port, result } => {
+                self.trackers.on_resolved(cx, host, port, result);
+                self.hear_trackers();
+            }
+            JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => match result {
                 Ok(addrs) => self.add_candidates(key, addrs, Source::User),
                 Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
             },
@@ -338,6 +357,13 @@ impl Machine {
             PeerTimer::Snub => {
                 if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent)) {
                     torrent.on_snub_timer(&mut self.cx, &mut self.peers, key);
+                }
+            }
+            PeerTimer::Extension => {
+                if let Some(torrent) = peer.torrent.and_then(|torrent| self.torrents.get_mut(torrent))
+                    && let Err(reason) = torrent.on_extension_timer(&mut self.cx, &mut self.peers, key)
+                {
+                    self.cx.close(key, reason);
                 }
             }
         }
@@ -384,6 +410,7 @@ impl Machine {
                 torrent.pump_uploads(&mut self.cx, &mut self.peers, key);
             }
         }
+        self.ask_trackers();
         self.dial();
         self.forget_closed();
     }
@@ -391,7 +418,7 @@ impl Machine {
     /// Forgets the torrents that have told everyone that they end.
     fn forget_closed(&mut self) {
         let (trackers_awaited, cx) = (self.trackers_awaited, &mut self.cx);
-        let (torrents, by_hash) = (&mut self.torrents, &mut self.by_hash);
+        let (torrents, by_hash, trackers) = (&mut self.torrents, &mut self.by_hash, &mut self.trackers);
         self.closing.retain(|key| {
             let Some(torrent) = torrents.get_mut(*key) else { return false };
             if !torrent.is_closed(trackers_awaited) {
@@ -399,6 +426,7 @@ impl Machine {
             }
             torrent.leave_phase(cx);
             TorrentTimer::ALL.into_iter().for_each(|timer| cx.timers.clear(TimerKey::Torrent(*key, timer)));
+            trackers.forget_torrent(cx, *key);
             by_hash.remove(&torrent.info_hash());
             torrents.remove(*key);
             false

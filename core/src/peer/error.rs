@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::bitfield::BitfieldError;
+use crate::extension::ExtensionError;
 use crate::wire::WireError;
 
 /// How a peer broke the protocol.
@@ -32,6 +33,8 @@ pub enum PeerError {
     Flapping,
     /// It does not read what it makes us send.
     DoesNotRead,
+    /// What it says by an extension is malformed.
+    Extension(ExtensionError),
 }
 
 impl fmt::Display for PeerError {
@@ -46,6 +49,7 @@ impl fmt::Display for PeerError {
             Self::UnaskedBlocks => f.write_str("blocks that were not asked for"),
             Self::Flapping => f.write_str("chokes and unchokes again and again"),
             Self::DoesNotRead => f.write_str("does not read what it is sent"),
+            Self::Extension(error) => error.fmt(f),
         }
     }
 }

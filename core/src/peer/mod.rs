@@ -19,13 +19,14 @@ use std::time::Duration;
 use crate::bitfield::Bitfield;
 use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
+use crate::extension::{Extended, Kind};
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED};
 use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
@@ -102,6 +103,8 @@ pub(crate) struct Open {
     /// When we last unchoked it.
     pub(crate) unchoked_at: Option<Instant>,
     pub(crate) connected_at: Instant,
+    /// What it has said of extensions (BEP 10), if anything.
+    pub(crate) extended: Option<Box<Extended>>,
 }
 
 impl Peer {
@@ -144,7 +147,7 @@ impl Peer {
     }
 
     pub(crate) fn send_handshake(&mut self, cx: &mut Cx, info_hash: InfoHash) {
-        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: cx.peer_id };
+        let handshake = Handshake { reserved: RESERVED, info_hash, peer_id: cx.peer_id };
         self.send_with(cx, |queue| queue.push_bytes(&handshake.encode()));
     }
 
@@ -168,11 +171,20 @@ impl Peer {
             unasked_count: 0,
             unchoked_at: None,
             connected_at: now,
+            extended: None,
         }));
     }
 
     pub(crate) fn send(&mut self, cx: &mut Cx, message: Message<'_>) {
         self.send_with(cx, |queue| queue.push(message));
+    }
+
+    /// Sends a message of an extension; false if the peer takes none of this kind.
+    pub(crate) fn send_extended(&mut self, cx: &mut Cx, kind: Kind, payload: &[u8]) -> bool {
+        let id = self.open().and_then(|open| open.extended.as_ref()?.id(kind));
+        let Some(id) = id else { return false };
+        self.send(cx, Message::Extended { id, payload });
+        true
     }
 
     /// Lets `push` fill the send queue, and tells the runtime if it was empty.
@@ -311,6 +323,15 @@ impl Peer {
             && cx.timers.get(key).is_none()
         {
             cx.timers.set(key, at);
+        }
+    }
+
+    /// Sets the deadline of its extensions anew.
+    pub(crate) fn set_extension_timer(&self, cx: &mut Cx) {
+        let key = TimerKey::Peer(self.key, PeerTimer::Extension);
+        match self.open().and_then(|open| open.extended.as_ref()?.timeout_at()) {
+            Some(at) => cx.timers.set(key, at),
+            None => cx.timers.clear(key),
         }
     }
 

@@ -53,6 +53,8 @@ struct Request {
 pub(crate) struct Requests {
     outstanding: VecDeque<Request>,
     depth: usize,
+    /// The most that the peer keeps, as it says.
+    kept_max: usize,
     /// When the first block came.
     started_at: Option<Instant>,
     /// The shortest time from request to block of late, and when that was.
@@ -70,6 +72,7 @@ impl Requests {
         Self {
             outstanding: VecDeque::new(),
             depth: DEPTH_START,
+            kept_max: usize::MAX,
             started_at: None,
             round_trip: None,
             answered_at: now,
@@ -81,9 +84,14 @@ impl Requests {
     /// How many more to send now: none until a part of the pipeline is free, so that a deep one is
     /// filled some blocks at a time.
     pub(crate) fn room(&self) -> usize {
-        let depth = if self.snubbed { 1 } else { self.depth };
+        let depth = if self.snubbed { 1 } else { self.depth.min(self.kept_max) };
         let room = depth.saturating_sub(self.outstanding.len());
         if room > depth / FILL_SHARE { room } else { 0 }
+    }
+
+    /// Notes that the peer keeps so many requests and no more (BEP 10, `reqq`).
+    pub(crate) fn set_kept_max(&mut self, count: u32) {
+        self.kept_max = usize::try_from(count).unwrap_or(usize::MAX).max(1);
     }
 
     /// Notes that `block` has been asked for.
@@ -233,6 +241,17 @@ mod tests {
         assert_eq!(requests.due_at(), Some(at(50_000)));
         assert!(!requests.answered(at(30_000), blocks[0], 0, 500));
         assert!(requests.forget(blocks[1]) && requests.due_at().is_none());
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_the_peer_keeps() {
+        let blocks = blocks(20);
+        let mut requests = Requests::new(at(0));
+        requests.set_kept_max(3);
+        assert_eq!(requests.room(), 3);
+        blocks[..3].iter().for_each(|block| requests.add(at(0), *block));
+        assert!(requests.answered(at(10), blocks[0], 1 << 30, 500));
+        assert_eq!(requests.room(), 1);
     }
 
     #[test]

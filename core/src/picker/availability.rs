@@ -45,9 +45,10 @@ const PRIORITY_COUNT: usize = Priority::TOP.get() as usize;
 pub(super) struct Availability {
     states: Vec<PieceState>,
     priorities: Vec<Priority>,
-    /// For each piece: the peers that have it but not everything, plus `base`.
+    /// For each piece: the peers that have it but not everything, plus `base`; it wraps as that does.
     counts: Vec<u32>,
-    /// Grows when a peer comes to have everything, which takes one from every count at once.
+    /// Grows when a peer comes to have everything, which takes one from every count at once, and
+    /// shrinks, below zero too, when such a peer loses a piece.
     base: u32,
     full_peer_count: u32,
     /// The missing pieces by priority, the highest first.
@@ -144,9 +145,25 @@ impl Availability {
         if pieces.is_full() {
             // It counted once for every piece; now it counts apart. So the lowest group is empty.
             self.full_peer_count += 1;
-            self.base += 1;
+            self.base = self.base.wrapping_add(1);
             self.missing.iter_mut().for_each(Rarity::drop_lowest);
         }
+        true
+    }
+
+    /// Takes `piece` out of the set of a peer that is counted; false if it was not in.
+    pub(super) fn remove_have(&mut self, pieces: &mut Bitfield, piece: PieceIndex) -> bool {
+        let was_full = pieces.is_full();
+        if !pieces.remove(piece) {
+            return false;
+        }
+        if was_full {
+            // It counted apart; from now on it counts once for every piece, but not for this one.
+            self.full_peer_count = self.full_peer_count.saturating_sub(1);
+            self.base = self.base.wrapping_sub(1);
+            self.missing.iter_mut().for_each(Rarity::add_lowest);
+        }
+        self.lower(piece);
         true
     }
 
@@ -198,12 +215,13 @@ impl Availability {
     }
 
     fn partial_count(&self, piece: PieceIndex) -> u32 {
-        self.counts[piece.as_usize()] - self.base
+        self.counts[piece.as_usize()].wrapping_sub(self.base)
     }
 
     fn raise(&mut self, piece: PieceIndex) {
         let group = self.partial_count(piece) as usize;
-        self.counts[piece.as_usize()] += 1;
+        let count = &mut self.counts[piece.as_usize()];
+        *count = count.wrapping_add(1);
         if let PieceState::Missing { at } = self.state(piece) {
             self.missing[place(self.priority(piece))].raise(&mut self.states, at, group);
         }
@@ -215,7 +233,8 @@ impl Availability {
         if group == 0 {
             return;
         }
-        self.counts[piece.as_usize()] -= 1;
+        let count = &mut self.counts[piece.as_usize()];
+        *count = count.wrapping_sub(1);
         if let PieceState::Missing { at } = self.state(piece) {
             self.missing[place(self.priority(piece))].lower(&mut self.states, at, group);
         }
@@ -334,6 +353,21 @@ mod tests {
         assert_eq!(counts(geometry, &table), [0, 1, 0]);
         table.set(b, PieceState::Missing { at: 0 });
         assert_eq!(counts(geometry, &table), [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_peer_that_had_everything_and_loses_a_piece_is_one_of_many() {
+        let (geometry, mut table, mut sets) = table(&["xxx", ".x."]);
+        let [a, b, _] = [0, 1, 2].map(|index| geometry.piece(index).unwrap());
+        assert!(table.remove_have(&mut sets[0], b) && !table.remove_have(&mut sets[0], b));
+        assert_eq!((counts(geometry, &table), table.full_peer_count), (vec![1, 1, 1], 0));
+        assert!(table.remove_have(&mut sets[0], a));
+        assert_eq!(counts(geometry, &table), [0, 1, 1]);
+        assert!(table.add_have(&mut sets[0], a) && table.add_have(&mut sets[0], b));
+        assert_eq!((counts(geometry, &table), table.full_peer_count), (vec![1, 2, 1], 1));
+        table.remove_peer(geometry, &sets[0]);
+        table.remove_peer(geometry, &sets[1]);
+        assert_eq!(counts(geometry, &table), [0, 0, 0]);
     }
 
     #[test]

@@ -96,8 +96,9 @@ impl Picker {
 
     /// Counts the pieces of a peer, once its set is known.
     ///
-    /// From here to [`Picker::remove_peer`] the set changes through [`Picker::add_have`] alone. A
-    /// peer that has nothing yet may be added or not: it counts for nothing.
+    /// From here to [`Picker::remove_peer`] the set changes through [`Picker::add_have`] and
+    /// [`Picker::remove_have`] alone. A peer that has nothing yet may be added or not: it counts for
+    /// nothing.
     pub fn add_peer(&mut self, pieces: &Bitfield) {
         self.pieces.add_peer(self.geometry, pieces);
     }
@@ -119,6 +120,14 @@ impl Picker {
     /// before.
     pub fn add_have(&mut self, pieces: &mut Bitfield, piece: PieceIndex) -> bool {
         self.pieces.add_have(pieces, piece)
+    }
+
+    /// Takes `piece` out of the set of a peer that has been added: it has lost it. False if it was
+    /// not in. Blocks of it that the peer was asked for are the caller's to give back.
+    pub fn remove_have(&mut self, peer: PeerKey, pieces: &mut Bitfield, piece: PieceIndex) -> bool {
+        // What was found for the peer may be this piece, and it may come to have others instead.
+        self.sparse.forget(peer);
+        self.pieces.remove_have(pieces, piece)
     }
 
     /// How many peers have the piece.

@@ -83,6 +83,11 @@ impl Rarity {
         }
     }
 
+    /// Every piece goes into the next group: one peer more has each of them.
+    pub(super) fn add_lowest(&mut self) {
+        self.starts.insert(0, self.len());
+    }
+
     fn range(&self, group: usize) -> Range<usize> {
         let start = |group: usize| self.starts.get(group).map_or(0, |start| *start as usize);
         start(group)..group.checked_sub(1).map_or(self.order.len(), start)

@@ -18,7 +18,7 @@ pub use replay::{Divergence, ReplayError, Replayed, replay};
 pub(crate) use write::Recorder;
 
 /// What a recording begins with: its name, and the version of its layout.
-pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x01";
+pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x02";
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +37,13 @@ enum Tag {
     Timeout,
     Sent,
     Outputs,
+    Datagram,
+    Scrape,
     SetChoice,
 }
 
 impl Tag {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -55,6 +57,8 @@ impl Tag {
         Self::Timeout,
         Self::Sent,
         Self::Outputs,
+        Self::Datagram,
+        Self::Scrape,
         Self::SetChoice,
     ];
 

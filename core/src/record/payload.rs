@@ -93,7 +93,7 @@ mod tests {
                 Message::Have { index: 7 },
                 Message::Bitfield { bits: &[7; 20] },
                 Message::Piece { index: 7, begin: 7, data: &[7; 1] },
-                Message::Unknown { id: 20, payload: &[7; 30] },
+                Message::Extended { id: 7, payload: &[7; 30] },
                 Message::Piece { index: 0, begin: 0, data: &[0; 100] },
             ] {
                 message.encode(&mut stream);

@@ -1,5 +1,6 @@
 //! Records, taken apart again.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +10,12 @@ use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::choice::Choice;
 use crate::config::Config;
+use crate::family::IpFamily;
+use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, JobDone, Opened, Purpose, StoreError,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, JobDone, Opened, Purpose, ResolveFor,
+    StoreError,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
@@ -36,9 +40,9 @@ pub(super) enum Call {
     AddTorrent(Box<AddTorrent>),
     RemoveTorrent(TorrentKey),
     SetChoice(TorrentKey, Choice),
-    AddPeer(TorrentKey, std::net::SocketAddr),
+    AddPeer(TorrentKey, SocketAddr),
     ShutDown,
-    Accept(std::net::SocketAddr),
+    Accept(SocketAddr),
     Connected(PeerKey),
     Received(PeerKey, Vec<u8>),
     Closed(PeerKey, CloseCause),
@@ -54,6 +58,8 @@ pub(super) enum Call {
         count: u64,
         digest: u64,
     },
+    Datagram(SocketAddr, Vec<u8>),
+    Scrape(String, Vec<InfoHash>),
 }
 
 /// The longest run of payload in one read: far over any runtime's scratch buffer.
@@ -82,6 +88,11 @@ impl Record {
             Tag::Timeout => Call::Timeout,
             Tag::Sent => Call::Sent { peer: from.key()?, len: from.small()?, digest: from.number()? },
             Tag::Outputs => Call::Outputs { count: from.number()?, digest: from.number()? },
+            Tag::Datagram => Call::Datagram(from.addr()?, from.bytes()?.to_vec()),
+            Tag::Scrape => {
+                let hash = |from: &mut Reader<'_>| from.bytes()?.try_into().ok().map(InfoHash::new);
+                Call::Scrape(from.text()?, from.list(hash)?)
+            }
         };
         Some(Self { passed, call })
     }
@@ -144,6 +155,14 @@ fn job_done(
     geometry: impl Fn(TorrentKey) -> Option<Geometry>,
 ) -> Option<Option<JobDone>> {
     let kind = from.byte()?;
+    match kind {
+        7 => {
+            let number = from.small()?;
+            return Some(Some(JobDone::Scraped { number, result: outcome(from, body, fetch_error)? }));
+        }
+        8 => return Some(Some(resolved(from, ResolveFor::Tracker)?)),
+        _ => {}
+    }
     let torrent = from.key()?;
     let piece = |index| geometry(torrent).and_then(|geometry| geometry.piece(index));
     Some(Some(match kind {
@@ -175,17 +194,23 @@ fn job_done(
         4 => JobDone::Saved { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         5 => {
             let tier = from.small()?;
-            let body = |from: &mut Reader<'_>| from.bytes().map(<[u8]>::to_vec);
-            JobDone::Announced { torrent, tier, result: outcome(from, body, fetch_error)? }
+            let family = pick(from.byte()?, &IpFamily::ALL)?;
+            JobDone::Announced { torrent, tier, family, result: outcome(from, body, fetch_error)? }
         }
-        6 => {
-            let host = from.text()?;
-            let result = outcome(from, |from| from.list(Reader::addr), Reader::text)?;
-            JobDone::Resolved { torrent, host, result }
-        }
-        7 => JobDone::Chosen { torrent, result: outcome(from, |_| Some(()), disk_error)? },
+        6 => resolved(from, ResolveFor::Peer(torrent))?,
+        9 => JobDone::Chosen { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         _ => return None,
     }))
+}
+
+fn body(from: &mut Reader<'_>) -> Option<Vec<u8>> {
+    from.bytes().map(<[u8]>::to_vec)
+}
+
+fn resolved(from: &mut Reader<'_>, whom: ResolveFor) -> Option<JobDone> {
+    let (host, port) = (from.text()?, from.small()?);
+    let result = outcome(from, |from| from.list(Reader::addr), Reader::text)?;
+    Some(JobDone::Resolved { whom, host, port, result })
 }
 
 fn outcome<'a, T, E>(
@@ -240,6 +265,7 @@ fn fetch_error(from: &mut Reader<'_>) -> Option<FetchError> {
         3 => FetchError::Redirect(text),
         4 => FetchError::Url(text),
         5 => FetchError::Failed(text),
+        6 => FetchError::NoAddress,
         _ => return None,
     })
 }

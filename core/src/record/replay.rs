@@ -150,6 +150,10 @@ impl Replay {
             Call::Done(Some(done)) => self.machine.handle_input(now, Input::Done(done)),
             Call::Done(None) => {}
             Call::Timeout => self.machine.handle_timeout(now),
+            Call::Datagram(from, bytes) => {
+                self.machine.handle_input(now, Input::Datagram { from, bytes: &bytes });
+            }
+            Call::Scrape(url, hashes) => self.machine.scrape(now, url, hashes),
             Call::Sent { peer, len, digest } => {
                 self.compare_sent(peer, len, digest)?;
                 self.machine.sent(now, peer, len);

@@ -13,8 +13,10 @@ use super::{MAGIC, Tag};
 use crate::bitfield::Bitfield;
 use crate::choice::Choice;
 use crate::config::Config;
+use crate::family::IpFamily;
+use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
-use crate::job::{DiskError, FetchError, Job, JobDone, Opened, StoreError};
+use crate::job::{DiskError, FetchError, Job, JobDone, Opened, ResolveFor, StoreError};
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::Peer;
@@ -99,6 +101,12 @@ impl Recorder {
         out.addr(addr);
     }
 
+    pub(crate) fn scrape(&mut self, now: Instant, url: &str, hashes: &[InfoHash]) {
+        let out = self.begin(now, Tag::Scrape);
+        out.bytes(url.as_bytes());
+        out.list(hashes, |out, hash| out.bytes(hash.as_bytes()));
+    }
+
     pub(crate) fn shut_down(&mut self, now: Instant) {
         self.begin(now, Tag::ShutDown);
     }
@@ -132,6 +140,11 @@ impl Recorder {
                     CloseCause::Refused => 1,
                     CloseCause::Failed => 2,
                 });
+            }
+            Input::Datagram { from, bytes } => {
+                let out = self.begin(now, Tag::Datagram);
+                out.addr(*from);
+                out.bytes(bytes);
             }
             Input::Done(done) => job_done(self.begin(now, Tag::Done), done),
         }
@@ -253,21 +266,31 @@ fn job_done(out: &mut Writer, done: &JobDone) {
             head(out, 4, *torrent);
             outcome(out, result, |_, ()| {}, disk_error);
         }
-        JobDone::Announced { torrent, tier, result } => {
+        JobDone::Announced { torrent, tier, family, result } => {
             head(out, 5, *torrent);
             out.len(*tier);
+            out.byte((*family == IpFamily::V6).into());
             outcome(out, result, |out, body| out.bytes(body), fetch_error);
         }
-        JobDone::Resolved { torrent, host, result } => {
-            head(out, 6, *torrent);
+        JobDone::Resolved { whom, host, port, result } => {
+            match whom {
+                ResolveFor::Peer(torrent) => head(out, 6, *torrent),
+                ResolveFor::Tracker => out.byte(8),
+            }
             out.bytes(host.as_bytes());
+            out.number((*port).into());
             let addrs =
                 |out: &mut Writer, addrs: &Vec<SocketAddr>| out.list(addrs, |out, addr| out.addr(*addr));
             outcome(out, result, addrs, |out, why| out.bytes(why.as_bytes()));
         }
         JobDone::Chosen { torrent, result } => {
-            head(out, 7, *torrent);
+            head(out, 9, *torrent);
             outcome(out, result, |_, ()| {}, disk_error);
+        }
+        JobDone::Scraped { number, result } => {
+            out.byte(7);
+            out.number((*number).into());
+            outcome(out, result, |out, body| out.bytes(body), fetch_error);
         }
         // Of the recording itself; it never reaches the machine that is recorded.
         JobDone::Recorded { .. } => {}
@@ -332,6 +355,7 @@ fn fetch_error(out: &mut Writer, error: &FetchError) {
         FetchError::Redirect(why) => (3, 0, why.as_str()),
         FetchError::Url(why) => (4, 0, why.as_str()),
         FetchError::Failed(why) => (5, 0, why.as_str()),
+        FetchError::NoAddress => (6, 0, ""),
     };
     out.byte(kind);
     out.number(number);

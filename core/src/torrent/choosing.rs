@@ -124,6 +124,7 @@ impl Torrent {
                 }
                 download.refill = true;
                 self.phase = Phase::Leeching(Box::new(download));
+                self.tell_upload_only(cx, peers);
             }
         }
         self.tell_disk(cx);
@@ -227,12 +228,6 @@ impl Torrent {
         self.count_wanted(&Bitfield::full(self.have.piece_count())) == 0
     }
 
-    /// Whether we want nothing more, whatever we have (BEP 21, `upload_only`).
-    #[expect(dead_code, reason = "what BEP 21 tells peers")]
-    pub(crate) const fn is_upload_only(&self) -> bool {
-        matches!(self.phase, Phase::Seeding)
-    }
-
     /// Bytes of the wanted pieces.
     pub(super) fn wanted_len(&self) -> u64 {
         self.storage.metainfo.geometry().total_len() - self.len_of(&self.choosing.unwanted, None)
@@ -258,5 +253,136 @@ impl Torrent {
             len -= u64::from(geometry.piece_len() - geometry.len_of(last));
         }
         len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::job::JobDone;
+    use crate::machine::lab::{Lab, PIECE_LEN};
+    use crate::output::{CloseReason, State};
+
+    /// A torrent whose pieces are files each.
+    fn lab(has: &str) -> Lab {
+        Lab::with_files(Config::default(), has)
+    }
+
+    fn choice(digits: &str) -> Choice {
+        let priorities = digits.bytes().map(|digit| Priority::new(digit - b'0').unwrap()).collect();
+        Choice { priorities, ..Choice::default() }
+    }
+
+    fn choose(lab: &mut Lab, digits: &str) {
+        lab.machine.set_choice(lab.now, lab.torrent, choice(digits));
+        lab.drain();
+    }
+
+    fn chosen(lab: &mut Lab, result: Result<(), DiskError>) {
+        let at = lab.jobs.iter().position(|job| matches!(job, Job::Choose { .. })).expect("the disk is told");
+        lab.jobs.remove(at);
+        lab.done(JobDone::Chosen { torrent: lab.torrent, result });
+    }
+
+    fn give_all(lab: &mut Lab, peer: crate::PeerKey) {
+        for block in lab.requests(peer) {
+            lab.give(peer, block);
+        }
+        while lab.jobs.iter().any(|job| matches!(job, Job::Store { .. })) {
+            lab.finish(|job| matches!(job, Job::Store { .. }));
+        }
+    }
+
+    fn files_done(lab: &mut Lab) -> Vec<usize> {
+        let events = std::mem::take(&mut lab.events).into_iter();
+        let files = events
+            .filter_map(|event| if let Event::FileDone { file, .. } = event { Some(file) } else { None });
+        files.collect()
+    }
+
+    fn state(lab: &Lab) -> (State, u64, u64) {
+        let progress = lab.machine.progress(lab.now, lab.torrent).unwrap();
+        (progress.state, progress.done_len / u64::from(PIECE_LEN), progress.wanted_len / u64::from(PIECE_LEN))
+    }
+
+    #[test]
+    fn a_part_is_complete_without_the_rest_and_tells_no_tracker() {
+        let mut lab = lab("....");
+        choose(&mut lab, "0404");
+        chosen(&mut lab, Ok(()));
+        let seed = lab.giver(1, "xxxx");
+        assert_eq!(state(&lab), (State::Leeching, 0, 2));
+        give_all(&mut lab, seed);
+        assert_eq!((state(&lab), files_done(&mut lab)), ((State::Seeding, 2, 2), vec![1, 3]));
+        assert_eq!(lab.closed, [(seed, CloseReason::Redundant)]);
+        lab.finish(|job| matches!(job, Job::Save { .. }));
+        assert!(lab.events.iter().any(|event| matches!(event, Event::Complete { .. })));
+        let stats = lab.machine.torrent(lab.torrent).unwrap().stats();
+        assert_eq!(stats.left, 2 * u64::from(PIECE_LEN), "what is left is what is not there");
+    }
+
+    #[test]
+    fn a_peer_without_a_wanted_piece_is_of_no_interest_until_the_choice_changes() {
+        let mut lab = lab("....");
+        choose(&mut lab, "0444");
+        let peer = lab.giver(1, "x...");
+        assert!(!lab.heard(peer).contains(&"interested".to_owned()));
+        choose(&mut lab, "");
+        assert_eq!(lab.heard(peer), ["interested", "request 0 0", "request 0 16384"]);
+        choose(&mut lab, "0");
+        assert_eq!(lab.heard(peer), ["cancel 0 0", "cancel 0 16384", "notinterested"]);
+    }
+
+    #[test]
+    fn what_is_complete_goes_on_when_more_is_wanted() {
+        let mut lab = lab("....");
+        choose(&mut lab, "4000");
+        let peer = lab.giver(1, "xx..");
+        give_all(&mut lab, peer);
+        assert_eq!(state(&lab), (State::Seeding, 1, 1));
+        assert!(!lab.events.iter().any(|event| matches!(event, Event::Complete { .. })), "the disk is at it");
+        choose(&mut lab, "4400");
+        assert_eq!(state(&lab), (State::Leeching, 1, 2));
+        assert_eq!(lab.heard(peer), ["notinterested", "interested", "request 1 0", "request 1 16384"]);
+        lab.say(peer, crate::wire::Message::Piece { index: 1, begin: 0, data: &[0; 16_384] });
+        lab.give(peer, (1, 16_384, 16_384));
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+        assert_eq!(state(&lab), (State::Seeding, 2, 2));
+    }
+
+    #[test]
+    fn a_file_is_told_of_once_it_is_in_its_place() {
+        let mut lab = lab("xx..");
+        assert_eq!(files_done(&mut lab), [0, 1]);
+        choose(&mut lab, "4040");
+        chosen(&mut lab, Ok(()));
+        choose(&mut lab, "4440");
+        choose(&mut lab, "4444");
+        assert!(files_done(&mut lab).iter().all(|file| *file != 1));
+        chosen(&mut lab, Ok(()));
+        assert!(files_done(&mut lab).is_empty(), "what changed meanwhile is to be told first");
+        chosen(&mut lab, Ok(()));
+        assert_eq!(files_done(&mut lab), [1]);
+    }
+
+    #[test]
+    fn a_disk_that_can_not_do_it_stops_the_torrent() {
+        let mut lab = lab("....");
+        choose(&mut lab, "4000");
+        let kind = crate::job::DiskErrorKind::Full;
+        chosen(&mut lab, Err(DiskError { kind, path: Default::default(), why: String::new() }));
+        assert_eq!(state(&lab).0, State::Stopped);
+    }
+
+    #[test]
+    fn nothing_is_written_by_a_choice_after_the_last_claim() {
+        let mut lab = lab("x...");
+        choose(&mut lab, "4000");
+        lab.machine.shut_down(lab.now);
+        lab.drain();
+        assert!(!lab.jobs.iter().any(|job| matches!(job, Job::Save { .. })));
+        chosen(&mut lab, Ok(()));
+        lab.finish(|job| matches!(job, Job::Save { close: true, .. }));
     }
 }

@@ -243,6 +243,13 @@ impl Download {
         was_storing
     }
 
+    /// Gives back blocks that a peer will not send.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
+        blocks.iter().for_each(|block| self.picker.give_back(peer, *block));
+        self.refill |= !blocks.is_empty();
+        self.settle(cx);
+    }
+
     /// Gives back all that a peer owes: it chokes us or is gone.
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());

@@ -7,7 +7,7 @@ use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
-use crate::peer::{Peer, PeerError, Peers};
+use crate::peer::{Open, Peer, PeerError, Peers};
 use crate::piece::PieceIndex;
 use crate::torrent::verdict::Giver;
 use crate::wire::Message;
@@ -24,7 +24,13 @@ impl Torrent {
         let Some(peer) = peers.get_mut(key) else { return Ok(()) };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
-            Message::KeepAlive | Message::Unknown { .. } => Ok(()),
+            Message::KeepAlive
+            | Message::Suggest { .. }
+            | Message::HaveAll
+            | Message::HaveNone
+            | Message::Reject { .. }
+            | Message::AllowedFast { .. }
+            | Message::Unknown { .. } => Ok(()),
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
                 self.may_ask |= open.flow.on_unchoke(cx.now);
@@ -43,6 +49,7 @@ impl Torrent {
                 }
                 Ok(())
             }
+            Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
             Message::Have { index } => return self.on_have(cx, peer, index),
             Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
             Message::Request { index, begin, len } => self.on_request(peer, index, begin, len),
@@ -124,14 +131,17 @@ impl Torrent {
     }
 
     /// Tells our interest; leaves a peer with which nothing can be exchanged.
-    fn after_pieces_told(&self, cx: &mut Cx, peer: &mut Peer) -> Result<(), CloseReason> {
+    pub(super) fn after_pieces_told(&self, cx: &mut Cx, peer: &mut Peer) -> Result<(), CloseReason> {
         peer.update_interest(cx);
         if self.is_redundant(peer) { Err(CloseReason::Redundant) } else { Ok(()) }
     }
 
     /// Whether neither side has anything for the other, now or ever.
     fn is_redundant(&self, peer: &Peer) -> bool {
-        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(|open| open.pieces.is_full())
+        let wants_nothing = |open: &Open| {
+            open.pieces.is_full() || open.extended.as_ref().is_some_and(|said| said.upload_only.is_set)
+        };
+        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(wants_nothing)
     }
 
     fn on_piece(
@@ -217,7 +227,7 @@ impl Torrent {
     }
 
     /// If every piece that is wanted is there, the torrent seeds from now on.
-    pub(super) fn complete_if_whole(&mut self, cx: &mut Cx, peers: &Peers) {
+    pub(super) fn complete_if_whole(&mut self, cx: &mut Cx, peers: &mut Peers) {
         if !matches!(&self.phase, Phase::Leeching(download) if download.is_whole()) {
             return;
         }
@@ -233,6 +243,7 @@ impl Torrent {
                 cx.close(*key, CloseReason::Redundant);
             }
         }
+        self.tell_upload_only(cx, peers);
         cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Save));
         self.saving.complete();
         self.save_if_due(cx, peers);

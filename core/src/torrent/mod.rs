@@ -10,6 +10,7 @@ mod checking;
 mod choker;
 mod choosing;
 mod download;
+mod extended;
 mod messages;
 mod rounds;
 mod saving;
@@ -27,7 +28,7 @@ use crate::bitfield::Bitfield;
 use crate::choice::Choice;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
-use crate::job::{DiskError, Job, Purpose};
+use crate::job::{DiskError, Job, Purpose, ResolveFor};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, Progress, State, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
@@ -35,7 +36,7 @@ use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
@@ -102,7 +103,7 @@ impl Torrent {
             candidates.add(cx.now, &mut cx.rng, addr, Source::User);
         }
         for (host, port) in add.hosts {
-            cx.job(Job::Resolve { torrent: key, host, port });
+            cx.job(Job::Resolve { whom: ResolveFor::Peer(key), host, port });
         }
         // What is only served is served whole.
         let choice = if add.purpose == Purpose::Serve { Choice::default() } else { add.choice };
@@ -154,14 +155,17 @@ impl Torrent {
         self.peers.iter().copied().find(is_it)
     }
 
-    /// A peer has shaken hands: it is told what we have.
-    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer) {
+    /// A peer has shaken hands: it is told what we have and can.
+    pub(crate) fn on_peer_open(&mut self, cx: &mut Cx, peer: &mut Peer, handshake: &Handshake) {
         if self.peers.is_empty() {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
         if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        }
+        if handshake.has_extensions() {
+            self.send_hello(cx, peer);
         }
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }

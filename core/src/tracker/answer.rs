@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_bytes::{ByteBuf, Bytes};
 
 use super::query::Query;
-use super::swarm::{Member, Swarm};
+use super::scrape::SwarmCounts;
+use super::swarm::Member;
 use crate::id::InfoHash;
 
 #[derive(Serialize)]
@@ -19,8 +20,10 @@ struct Failure {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    complete: usize,
-    incomplete: usize,
+    complete: u32,
+    #[serde(rename = "external ip")]
+    external_ip: ByteBuf,
+    incomplete: u32,
     interval: u64,
     peers: Peers<'a>,
     peers6: Option<ByteBuf>,
@@ -49,9 +52,9 @@ struct Scrape<'a> {
 
 #[derive(Serialize)]
 struct ScrapeFile {
-    complete: usize,
+    complete: u32,
     downloaded: u32,
-    incomplete: usize,
+    incomplete: u32,
 }
 
 #[derive(Serialize)]
@@ -64,8 +67,14 @@ pub(super) fn failure(reason: &'static str) -> Vec<u8> {
     encode(&Failure { reason })
 }
 
-/// The answer to an announce, in the form that was asked for.
-pub(super) fn peers_answer(query: &Query, interval: Duration, swarm: &Swarm, peers: &[Member]) -> Vec<u8> {
+/// The answer to an announce that came `from` there, in the form that was asked for.
+pub(super) fn peers_answer(
+    query: &Query,
+    from: IpAddr,
+    interval: Duration,
+    counts: SwarmCounts,
+    peers: &[Member],
+) -> Vec<u8> {
     let (peers, peers6) = if query.compact {
         let (mut four, mut six) = (Vec::new(), Vec::new());
         for peer in peers {
@@ -86,21 +95,22 @@ pub(super) fn peers_answer(query: &Query, interval: Duration, swarm: &Swarm, pee
         let dict = |peer| dict(peer, query.no_peer_id);
         (Peers::Dicts(peers.iter().map(dict).collect()), None)
     };
-    let (complete, incomplete) = (swarm.seed_count(), swarm.leech_count());
-    encode(&Answer { complete, incomplete, interval: interval.as_secs(), peers, peers6 })
+    let external_ip = ByteBuf::from(match from {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    });
+    let SwarmCounts { seeds: complete, leeches: incomplete, .. } = counts;
+    encode(&Answer { complete, external_ip, incomplete, interval: interval.as_secs(), peers, peers6 })
 }
 
 /// The answer to a scrape (BEP 48): the swarms that are known.
 pub(super) fn scrape_answer<'a>(
-    swarms: impl Iterator<Item = (&'a InfoHash, &'a Swarm)>,
+    swarms: impl Iterator<Item = (&'a InfoHash, SwarmCounts)>,
     interval: Duration,
 ) -> Vec<u8> {
-    let file = |(info_hash, swarm): (&'a InfoHash, &'a Swarm)| {
-        let (complete, incomplete) = (swarm.seed_count(), swarm.leech_count());
-        (
-            Bytes::new(info_hash.as_bytes()),
-            ScrapeFile { complete, downloaded: swarm.downloaded_count, incomplete },
-        )
+    let file = |(info_hash, counts): (&'a InfoHash, SwarmCounts)| {
+        let SwarmCounts { seeds: complete, leeches: incomplete, downloaded } = counts;
+        (Bytes::new(info_hash.as_bytes()), ScrapeFile { complete, downloaded, incomplete })
     };
     let flags = ScrapeFlags { min_request_interval: interval.as_secs() };
     encode(&Scrape { files: swarms.map(file).collect(), flags })

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
 use crate::bencode::{BencodeError, Dict, Limits, Value, check};
+use crate::job::FetchError;
 
 /// The least time between announces, whatever a tracker says. Some have said 0.
 pub const INTERVAL_MIN: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ const TRACKER_ID_LEN_MAX: usize = 256;
 const MESSAGE_LEN_MAX: usize = 500;
 
 /// An answer is three deep. An answer of 2 MiB has room for 40,000 peers of eight tokens each.
-const LIMITS: Limits = Limits { depth: 8, tokens: 400_000 };
+pub(super) const LIMITS: Limits = Limits { depth: 8, tokens: 400_000 };
 
 /// What a tracker answered to an announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,25 +48,60 @@ pub struct AnnounceResponse {
     pub complete: Option<u32>,
     /// Leeches in the swarm.
     pub incomplete: Option<u32>,
+    /// `external ip` (BEP 24): the address that the tracker sees us at.
+    pub external_ip: Option<IpAddr>,
 }
 
-/// Why an answer to an announce is of no use.
+/// Why an announce or a scrape brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnnounceError {
     /// The tracker refused.
     Failure {
         /// `failure reason`: foreign text, cut to a few hundred bytes.
         reason: String,
+        /// `retry in`: when the same may be asked again, if it said so.
+        retry: Option<Retry>,
     },
-    /// It is not a bencoded dictionary.
+    /// What came is not a bencoded dictionary.
     Bencode(BencodeError),
+    /// What came is one, but no answer.
+    Malformed,
+    /// The GET failed.
+    Fetch(FetchError),
+    /// The host's name could not be looked up, in the system's words.
+    Resolve(String),
+    /// It is not asked, for this reason.
+    Refused(&'static str),
+    /// No answer came.
+    Silent,
+}
+
+/// When a tracker that refused may be asked again (BEP 31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// After so long: from [`INTERVAL_MIN`] to [`INTERVAL_MAX`].
+    In(Duration),
+    /// Never.
+    Never,
+}
+
+impl AnnounceError {
+    /// Whether it says merely that the host has no address in one family.
+    pub(super) const fn is_no_address(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::NoAddress))
+    }
 }
 
 impl fmt::Display for AnnounceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failure { reason } => write!(f, "the tracker refused: {reason}"),
+            Self::Failure { reason, .. } => write!(f, "the tracker refused: {reason}"),
             Self::Bencode(error) => write!(f, "not a tracker's answer: {error}"),
+            Self::Malformed => f.write_str("not a tracker's answer"),
+            Self::Fetch(error) => error.fmt(f),
+            Self::Resolve(why) => f.write_str(why),
+            Self::Refused(why) => f.write_str(why),
+            Self::Silent => f.write_str("no answer"),
         }
     }
 }
@@ -95,8 +131,8 @@ struct PeerDict {
 pub fn parse_announce(body: &[u8]) -> Result<AnnounceResponse, AnnounceError> {
     let (value, _) = check(body, LIMITS)?;
     let answer = Dict::of(value)?;
-    if let Some(reason) = answer.get("failure reason") {
-        return Err(AnnounceError::Failure { reason: message(reason).unwrap_or_default() });
+    if let Some(failure) = failure(&answer) {
+        return Err(failure);
     }
     let interval = |key| answer.get(key).and_then(Value::read).map(clamped);
     let tracker_id = answer.get("tracker id").and_then(Value::bytes);
@@ -108,19 +144,50 @@ pub fn parse_announce(body: &[u8]) -> Result<AnnounceResponse, AnnounceError> {
         warning: answer.get("warning message").and_then(message),
         complete: answer.get("complete").and_then(Value::read),
         incomplete: answer.get("incomplete").and_then(Value::read),
+        external_ip: answer.get("external ip").and_then(Value::bytes).and_then(external_ip),
     })
 }
 
-fn clamped(secs: i64) -> Duration {
+/// The refusal that an answer is, if it is one.
+pub(super) fn failure(answer: &Dict<'_>) -> Option<AnnounceError> {
+    let reason = message(answer.get("failure reason")?).unwrap_or_default();
+    let retry = answer.get("retry in").and_then(|retry| match retry.bytes() {
+        Some(b"never") => Some(Retry::Never),
+        // Some write the number as a string.
+        Some(digits) => minutes(std::str::from_utf8(digits).ok()?.parse().ok()?),
+        None => minutes(retry.read()?),
+    });
+    Some(AnnounceError::Failure { reason, retry })
+}
+
+fn minutes(minutes: i64) -> Option<Retry> {
+    Some(Retry::In(clamped(minutes.saturating_mul(60))))
+}
+
+fn external_ip(bytes: &[u8]) -> Option<IpAddr> {
+    let ip = match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(four), _) => IpAddr::from(four),
+        (_, Ok(six)) => IpAddr::from(six).to_canonical(),
+        _ => return None,
+    };
+    // Any port will do for the question whether a host can be there.
+    usable(ip, 1).map(|addr| addr.ip())
+}
+
+pub(super) fn clamped(secs: i64) -> Duration {
     let secs = u64::try_from(secs).unwrap_or_default();
     Duration::from_secs(secs).clamp(INTERVAL_MIN, INTERVAL_MAX)
 }
 
 /// The text's beginning, if it is a string.
 fn message(value: Value<'_>) -> Option<String> {
-    let bytes = value.bytes()?;
+    value.bytes().map(text)
+}
+
+/// The beginning of a foreign text.
+pub(super) fn text(bytes: &[u8]) -> String {
     let cut = bytes.get(..MESSAGE_LEN_MAX).unwrap_or(bytes);
-    Some(String::from_utf8_lossy(cut).into_owned())
+    String::from_utf8_lossy(cut).into_owned()
 }
 
 /// Peers of all forms: `peers` as a string (BEP 23) or a list (BEP 3), and `peers6` (BEP 7). Neither
@@ -140,7 +207,7 @@ fn peers(answer: &Dict<'_>) -> Vec<SocketAddr> {
 }
 
 /// Addresses of `IP` bytes, each with a port: `ALL` bytes together.
-fn compact<const IP: usize, const ALL: usize>(bytes: &[u8]) -> impl Iterator<Item = SocketAddr>
+pub(super) fn compact<const IP: usize, const ALL: usize>(bytes: &[u8]) -> impl Iterator<Item = SocketAddr>
 where
     IpAddr: From<[u8; IP]>,
 {
@@ -183,8 +250,33 @@ mod tests {
                 warning: Some("slow".to_owned()),
                 complete: Some(5),
                 incomplete: Some(6),
+                external_ip: None,
             })
         );
+    }
+
+    #[test]
+    fn the_address_that_the_tracker_sees_is_told() {
+        let ip = |bytes: &str| {
+            let body = format!("d11:external ip{}:{bytes}e", bytes.len());
+            parse_announce(body.as_bytes()).unwrap().external_ip.map(|ip| ip.to_string())
+        };
+        assert_eq!(ip("\x01\x02\x03\x04").as_deref(), Some("1.2.3.4"));
+        assert_eq!(ip("\x20\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\x01").as_deref(), Some("2001::1"));
+        assert_eq!((ip("\0\0\0\0"), ip("abc"), ip("")), (None, None, None));
+    }
+
+    #[test]
+    fn a_refusal_may_say_when_to_come_again() {
+        let retry = |value: &str| {
+            let body = format!("d14:failure reason1:x8:retry in{value}e");
+            let Err(AnnounceError::Failure { retry, .. }) = parse_announce(body.as_bytes()) else { panic!() };
+            retry
+        };
+        let minutes = |count: u64| Some(Retry::In(Duration::from_secs(60 * count)));
+        assert_eq!((retry("i5e"), retry("1:7")), (minutes(5), minutes(7)));
+        assert_eq!((retry("5:never"), retry("4:soon")), (Some(Retry::Never), None));
+        assert_eq!((retry("i-1e"), retry(&format!("i{}e", i64::MAX))), (minutes(1), minutes(24 * 60)));
     }
 
     #[test]
@@ -239,7 +331,7 @@ mod tests {
         let error = parse_announce(b"d14:failure reason6:banned8:intervali1ee").unwrap_err();
         assert_eq!(error.to_string(), "the tracker refused: banned");
         let body = format!("d14:failure reason9000:{}e", "x".repeat(9000));
-        let Err(AnnounceError::Failure { reason }) = parse_announce(body.as_bytes()) else { panic!() };
+        let Err(AnnounceError::Failure { reason, .. }) = parse_announce(body.as_bytes()) else { panic!() };
         assert_eq!(reason.len(), MESSAGE_LEN_MAX);
     }
 

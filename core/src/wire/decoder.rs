@@ -14,7 +14,8 @@ use crate::wire::{WireError, decode};
 /// Call [`Decoder::step`] with the rest of the input until it answers [`Step::NeedMore`], also when
 /// no input is left.
 pub struct Decoder {
-    piece_count: u32,
+    /// `None` as long as the torrent's metadata is not there.
+    piece_count: Option<u32>,
     /// The stash's message has been given out: it is empty to the next call.
     is_spent: bool,
     /// The beginning of a frame whose rest has not come.
@@ -39,7 +40,19 @@ impl Decoder {
     /// A decoder for a peer of a torrent of `piece_count` pieces.
     #[must_use]
     pub const fn new(piece_count: u32) -> Self {
-        Self { piece_count, is_spent: false, stash: Vec::new() }
+        Self { piece_count: Some(piece_count), is_spent: false, stash: Vec::new() }
+    }
+
+    /// A decoder for a peer of a torrent whose metadata is not there: a bitfield may be of any length
+    /// that there can be, until [`Decoder::set_piece_count`].
+    #[must_use]
+    pub const fn of_unknown() -> Self {
+        Self { piece_count: None, is_spent: false, stash: Vec::new() }
+    }
+
+    /// From here on the torrent has so many pieces.
+    pub const fn set_piece_count(&mut self, piece_count: u32) {
+        self.piece_count = Some(piece_count);
     }
 
     /// Takes the next bytes of the stream, up to the end of the next message.
@@ -145,6 +158,12 @@ mod tests {
                 7 => Message::Piece { index, begin, data: payload },
                 8 => Message::Cancel { index, begin, len },
                 9 => Message::KeepAlive,
+                13 => Message::Suggest { index },
+                14 => Message::HaveAll,
+                15 => Message::HaveNone,
+                16 => Message::Reject { index, begin, len },
+                17 => Message::AllowedFast { index },
+                20 => Message::Extended { id: 1, payload },
                 id => Message::Unknown { id, payload },
             }
         }
@@ -155,7 +174,7 @@ mod tests {
             4 => prop::collection::vec(any::<u8>(), 1..40),
             1 => (1..=BLOCK_LEN as usize, any::<u8>()).prop_map(|(len, byte)| vec![byte; len]),
         ];
-        let kind = prop_oneof![4 => 0_u8..=10, 1 => 10..=u8::MAX];
+        let kind = prop_oneof![4 => 0_u8..=20, 1 => 10..=u8::MAX];
         (kind, any::<[u32; 3]>(), payload).prop_map(|(kind, numbers, payload)| Owned {
             kind,
             numbers,

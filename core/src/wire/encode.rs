@@ -34,6 +34,17 @@ impl Message<'_> {
             Self::Request { index, begin, len } => frame(out, id::REQUEST, [index, begin, len], &[]),
             Self::Piece { index, begin, data } => frame(out, id::PIECE, [index, begin], data),
             Self::Cancel { index, begin, len } => frame(out, id::CANCEL, [index, begin, len], &[]),
+            Self::Suggest { index } => frame(out, id::SUGGEST, [index], &[]),
+            Self::HaveAll => frame(out, id::HAVE_ALL, [], &[]),
+            Self::HaveNone => frame(out, id::HAVE_NONE, [], &[]),
+            Self::Reject { index, begin, len } => frame(out, id::REJECT, [index, begin, len], &[]),
+            Self::AllowedFast { index } => frame(out, id::ALLOWED_FAST, [index], &[]),
+            Self::Extended { id, payload } => {
+                out.reserve(6 + payload.len());
+                prefix(out, 2 + payload.len());
+                out.extend_from_slice(&[id::EXTENDED, id]);
+                out.extend_from_slice(payload);
+            }
             Self::Unknown { id, payload } => frame(out, id, [], payload),
         }
     }
@@ -41,12 +52,16 @@ impl Message<'_> {
 
 fn frame<const N: usize>(out: &mut Vec<u8>, id: u8, numbers: [u32; N], payload: &[u8]) {
     let len = 1 + 4 * N + payload.len();
-    let prefix = u32::try_from(len).expect("a message is shorter than 4 GiB");
     out.reserve(4 + len);
-    out.extend_from_slice(&prefix.to_be_bytes());
+    prefix(out, len);
     out.push(id);
     numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
     out.extend_from_slice(payload);
+}
+
+fn prefix(out: &mut Vec<u8>, len: usize) {
+    let prefix = u32::try_from(len).expect("a message is shorter than 4 GiB");
+    out.extend_from_slice(&prefix.to_be_bytes());
 }
 
 #[cfg(test)]
@@ -75,7 +90,18 @@ mod tests {
         assert_eq!(encoded(piece), b"\0\0\0\x0C\x07\0\0\0\x02\0\0\0\x03abc");
         let cancel = Message::Cancel { index: 1, begin: 0x4000, len: 0x2000 };
         assert_eq!(encoded(cancel), b"\0\0\0\x0D\x08\0\0\0\x01\0\0\x40\0\0\0\x20\0");
-        assert_eq!(encoded(Message::Unknown { id: 20, payload: b"\0de" }), b"\0\0\0\x04\x14\0de");
+        assert_eq!(encoded(Message::Unknown { id: 99, payload: b"ab" }), b"\0\0\0\x03\x63ab");
+    }
+
+    #[test]
+    fn messages_look_as_bep_6_and_bep_10_have_them() {
+        assert_eq!(encoded(Message::Suggest { index: 7 }), b"\0\0\0\x05\x0D\0\0\0\x07");
+        assert_eq!(encoded(Message::HaveAll), b"\0\0\0\x01\x0E");
+        assert_eq!(encoded(Message::HaveNone), b"\0\0\0\x01\x0F");
+        let reject = Message::Reject { index: 1, begin: 0x4000, len: 0x2000 };
+        assert_eq!(encoded(reject), b"\0\0\0\x0D\x10\0\0\0\x01\0\0\x40\0\0\0\x20\0");
+        assert_eq!(encoded(Message::AllowedFast { index: 7 }), b"\0\0\0\x05\x11\0\0\0\x07");
+        assert_eq!(encoded(Message::Extended { id: 0, payload: b"de" }), b"\0\0\0\x04\x14\0de");
     }
 
     #[test]

@@ -11,13 +11,27 @@ use crate::wire::WireError;
 /// Bytes of a handshake.
 pub const HANDSHAKE_LEN: usize = 68;
 
+/// The extensions that we speak: the fast extension and the extension protocol.
+pub const RESERVED: [u8; 8] = {
+    let mut reserved = [0; 8];
+    reserved[EXTENSIONS.0] |= EXTENSIONS.1;
+    reserved[FAST.0] |= FAST.1;
+    reserved
+};
+
 /// What every handshake begins with: the protocol's name with its length in front.
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+
+/// The reserved bit of the extension protocol (BEP 10), as byte and mask.
+const EXTENSIONS: (usize, u8) = (5, 0x10);
+
+/// The reserved bit of the fast extension (BEP 6), as byte and mask.
+const FAST: (usize, u8) = (7, 0x04);
 
 /// What a peer says first (BEP 3, "peer protocol").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handshake {
-    /// Bits of extensions; zeros where none is spoken.
+    /// Bits of extensions; zeros where none is spoken. [`RESERVED`] are ours.
     pub reserved: [u8; 8],
     /// The torrent it is about.
     pub info_hash: InfoHash,
@@ -35,6 +49,18 @@ impl Handshake {
         bytes[28..48].copy_from_slice(self.info_hash.as_bytes());
         bytes[48..].copy_from_slice(self.peer_id.as_bytes());
         bytes
+    }
+
+    /// Whether the speaker knows the extension protocol (BEP 10).
+    #[must_use]
+    pub const fn has_extensions(&self) -> bool {
+        self.reserved[EXTENSIONS.0] & EXTENSIONS.1 != 0
+    }
+
+    /// Whether the speaker knows the fast extension (BEP 6).
+    #[must_use]
+    pub const fn has_fast(&self) -> bool {
+        self.reserved[FAST.0] & FAST.1 != 0
     }
 }
 
@@ -119,6 +145,16 @@ mod tests {
                 assert_eq!(decoder.step(&stream[second..]), Ok(done));
             }
         }
+    }
+
+    #[test]
+    fn the_reserved_bits_are_where_bep_6_and_bep_10_have_them() {
+        assert_eq!(RESERVED, [0, 0, 0, 0, 0, 0x10, 0, 0x04]);
+        let of = |reserved| {
+            let handshake = Handshake { reserved, ..handshake() };
+            (handshake.has_extensions(), handshake.has_fast())
+        };
+        assert_eq!([of(RESERVED), of([0; 8]), of([0xEF; 8])], [(true, true), (false, false), (false, true)]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The peer wire protocol (BEP 3): bytes to messages and back.
+//! The peer wire protocol (BEP 3, 6, 10): bytes to messages and back.
 //!
 //! Decides what is a handshake and what is a message, and how long each may be. Whether a message
 //! makes sense now, or for this torrent, is decided by the peer that gets it.
@@ -14,7 +14,7 @@ use std::fmt;
 pub use decode::{PIECE_MESSAGE_LEN_MAX, UNKNOWN_MESSAGE_LEN_MAX};
 pub use decoder::{Decoder, Step};
 pub use encode::{PIECE_HEADER_LEN, piece_header};
-pub use handshake::{HANDSHAKE_LEN, Handshake, HandshakeDecoder, HandshakeStep};
+pub use handshake::{HANDSHAKE_LEN, Handshake, HandshakeDecoder, HandshakeStep, RESERVED};
 pub use message::Message;
 
 /// Bytes that no peer that keeps to the protocol would send. The stream is of no use after it.

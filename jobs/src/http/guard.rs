@@ -2,7 +2,8 @@
 //!
 //! A torrent that names `http://localhost:8080/delete` as its tracker, or a public tracker that
 //! redirects to the router's address, would make us attack the user's own network. So:
-//! only http and https; on this machine nothing but trackers (paths that start with `/announce`);
+//! only http and https; on this machine nothing but trackers (paths that start with `/announce` or
+//! `/scrape`);
 //! and a public server can't redirect to a private address. The addresses judged are those that
 //! are then connected to, so a host name that changes its address gains nothing.
 
@@ -10,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use peerless_core::FetchError;
+use peerless_core::{FetchError, IpFamily};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -41,14 +42,16 @@ pub(super) struct Guard {
     source: Source,
     /// How near the server is that sent us here.
     from: Reach,
+    /// Where addresses of one family alone are wanted.
+    family: Option<IpFamily>,
 }
 
 /// What came of the look-up: how near the server is, or why it is not called.
 pub(super) type Verdict = Arc<Mutex<Option<Result<Reach, FetchError>>>>;
 
 impl Guard {
-    pub(super) const fn new(source: Source, from: Reach) -> Self {
-        Self { source, from }
+    pub(super) const fn new(source: Source, from: Reach, family: Option<IpFamily>) -> Self {
+        Self { source, from, family }
     }
 
     /// Refuses what is not http or https.
@@ -66,7 +69,13 @@ impl Guard {
     }
 
     /// The addresses that may be called for `path`, all about as near as the first of them.
-    fn judge(self, path: &str, addrs: Vec<SocketAddr>) -> Result<(Reach, Vec<SocketAddr>), FetchError> {
+    fn judge(self, path: &str, mut addrs: Vec<SocketAddr>) -> Result<(Reach, Vec<SocketAddr>), FetchError> {
+        if let Some(family) = self.family.filter(|_| !addrs.is_empty()) {
+            addrs.retain(|addr| IpFamily::of(addr.ip()) == family);
+            if addrs.is_empty() {
+                return Err(FetchError::NoAddress);
+            }
+        }
         let mut refused = None;
         let mut allowed: Vec<(Reach, SocketAddr)> = Vec::new();
         for addr in addrs {
@@ -106,7 +115,7 @@ impl Guard {
 /// could be any program's name, and a way back up could lead to one.
 fn is_tracker(path: &str) -> bool {
     let climbs = path.contains("..") || path.to_ascii_lowercase().contains("%2e") || path.contains('\\');
-    path.starts_with("/announce") && !climbs
+    (path.starts_with("/announce") || path.starts_with("/scrape")) && !climbs
 }
 
 /// The system's name resolution behind a [`Guard`].
@@ -225,7 +234,7 @@ mod tests {
 
     /// Which of the addresses may be called.
     fn allowed(source: Source, from: Reach, path: &str) -> Vec<Reach> {
-        let guard = Guard::new(source, from);
+        let guard = Guard::new(source, from, None);
         let addrs = ["127.0.0.1:1", "192.168.0.1:1", "8.8.8.8:1"].map(|addr| addr.parse().unwrap());
         guard.judge(path, addrs.into()).map_or(vec![], |(farthest, addrs)| {
             assert_eq!(Some(farthest), addrs.iter().map(|addr| reach(addr.ip())).max());
@@ -252,14 +261,25 @@ mod tests {
 
     #[test]
     fn a_public_name_with_a_private_address_counts_as_private() {
-        let guard = Guard::new(Source::User, Reach::Public);
+        let guard = Guard::new(Source::User, Reach::Public, None);
         let refused = guard.judge("/x", vec!["10.0.0.1:80".parse().unwrap()]);
         assert!(matches!(refused, Err(FetchError::Redirect(_))));
     }
 
     #[test]
+    fn one_family_alone_is_called_where_that_is_wanted() {
+        let addrs = || ["10.0.0.1:1", "[fd00::1]:1"].map(|addr| addr.parse().unwrap()).to_vec();
+        for (family, at) in [(IpFamily::V4, 0), (IpFamily::V6, 1)] {
+            let guard = Guard::new(Source::Torrent, Reach::Anywhere, Some(family));
+            assert_eq!(guard.judge("/announce", addrs()), Ok((Reach::Private, vec![addrs()[at]])));
+            let other = vec![addrs()[1 - at]];
+            assert_eq!(guard.judge("/announce", other), Err(FetchError::NoAddress));
+        }
+    }
+
+    #[test]
     fn trackers_of_this_machine_are_told_by_their_path() {
-        for path in ["/announce", "/announce.php", "/announce/key"] {
+        for path in ["/announce", "/announce.php", "/announce/key", "/scrape"] {
             assert!(is_tracker(path), "{path}");
         }
         for path in ["/", "/admin/announce", "/announce/../admin", "/announce/%2E%2e/admin", "/announce\\.x"]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use peerless_core::{FetchError, Job, JobDone};
+use peerless_core::{FetchError, IpFamily, Job, JobDone, ResolveFor};
 use peerless_jobs::{HttpOptions, Jobs, Options, fetch};
 
 use crate::common::torrent;
@@ -71,7 +71,7 @@ fn announce_within(url: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> 
     let http = HttpOptions { timeout, body_len_max: 100_000, ..HttpOptions::default() };
     let jobs = Jobs::new(Options { http, ..Options::default() });
     let JobDone::Announced { tier: 3, result, .. } =
-        jobs.run(Job::Announce { torrent: torrent(), tier: 3, url: url.to_owned() })
+        jobs.run(Job::Announce { torrent: torrent(), tier: 3, family: IpFamily::V4, url: url.to_owned() })
     else {
         panic!("another answer")
     };
@@ -234,8 +234,8 @@ fn tls_is_checked() {
 #[test]
 fn hosts_are_looked_up_with_their_port() {
     let jobs = Jobs::new(Options::default());
-    let job = Job::Resolve { torrent: torrent(), host: "127.0.0.1".to_owned(), port: 7 };
-    let JobDone::Resolved { host, result, .. } = jobs.run(job) else { panic!("another answer") };
+    let job = Job::Resolve { whom: ResolveFor::Peer(torrent()), host: "127.0.0.1".to_owned(), port: 7 };
+    let JobDone::Resolved { host, port: 7, result, .. } = jobs.run(job) else { panic!("another answer") };
     assert_eq!((host.as_str(), result), ("127.0.0.1", Ok(vec!["127.0.0.1:7".parse().unwrap()])));
 }
 

@@ -12,13 +12,17 @@ impl World {
         }
         let job = self.jobs.remove(source.below(self.jobs.len()));
         let done = match job {
-            Job::Announce { torrent, tier, .. } => {
+            Job::Announce { torrent, tier, family, .. } => {
                 let body =
                     [&b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"[..], b"de", b"x"];
-                JobDone::Announced { torrent, tier, result: Ok(body[source.below(3)].to_vec()) }
+                JobDone::Announced { torrent, tier, family, result: Ok(body[source.below(3)].to_vec()) }
             }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Ok(vec![addr(source.below(16))]) }
+            Job::Scrape { number, .. } => {
+                let body: [&[u8]; 2] = [b"d5:filesdee", b"x"];
+                JobDone::Scraped { number, result: Ok(body[source.below(2)].to_vec()) }
+            }
+            Job::Resolve { whom, host, port } => {
+                JobDone::Resolved { whom, host, port, result: Ok(vec![addr(source.below(16))]) }
             }
             job @ (Job::Open { .. }
             | Job::Choose { .. }
@@ -56,11 +60,12 @@ impl World {
                 }
                 JobDone::Saved { torrent, result: Err(error()) }
             }
-            Job::Announce { torrent, tier, .. } => {
-                JobDone::Announced { torrent, tier, result: Err(FetchError::Timeout) }
+            Job::Announce { torrent, tier, family, .. } => {
+                JobDone::Announced { torrent, tier, family, result: Err(FetchError::Timeout) }
             }
-            Job::Resolve { torrent, host, .. } => {
-                JobDone::Resolved { torrent, host, result: Err("none".into()) }
+            Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Timeout) },
+            Job::Resolve { whom, host, port } => {
+                JobDone::Resolved { whom, host, port, result: Err("none".into()) }
             }
             Job::Record { .. } => JobDone::Recorded { result: Err(error()) },
         };

@@ -2,10 +2,10 @@
 
 use super::{Host, Lab, PEER_PORT, Payload, Program};
 
-/// Peers by the tracker alone; all torrents at once; nothing left beside the data.
+/// Peers by the tracker alone (it asks UDP trackers only with its DHT on, which knows nobody here); all torrents at once; nothing left beside the data.
 const FLAGS: [&str; 12] = [
     "--no-conf=true",
-    "--enable-dht=false",
+    "--enable-dht=true",
     "--enable-dht6=false",
     "--bt-enable-lpd=false",
     "--enable-peer-exchange=false",
@@ -22,7 +22,7 @@ const FLAGS: [&str; 12] = [
 /// Seeds data that is in place, until it is stopped.
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
     let mut command = lab.command(host, "aria2c");
-    command.args(FLAGS).args(["--check-integrity=true", "--seed-ratio=0.0"]);
+    command.args(FLAGS).args(dht_flags(host)).args(["--check-integrity=true", "--seed-ratio=0.0"]);
     command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
     command.args(payloads.iter().map(|payload| &payload.torrent));
     Program::spawn(lab, "aria2-seed", command)
@@ -31,8 +31,14 @@ pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
 /// Downloads into the host's folder and exits.
 pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
     let mut command = lab.command(host, "aria2c");
-    command.args(FLAGS).arg("--seed-time=0");
+    command.args(FLAGS).args(dht_flags(host)).arg("--seed-time=0");
     command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
     command.args(payloads.iter().map(|payload| &payload.torrent));
     Program::spawn(lab, "aria2", command)
+}
+
+/// Its DHT keeps to the host's folder and to the port of its peers.
+fn dht_flags(host: &Host) -> [String; 2] {
+    let file = host.dir.with_extension("dht");
+    [format!("--dht-file-path={}", file.display()), format!("--dht-listen-port={PEER_PORT}")]
 }

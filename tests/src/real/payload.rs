@@ -14,6 +14,9 @@ pub const TRACKER_PORT: u16 = 6969;
 /// Where every torrent here says its tracker is: at a lab's hub.
 pub(super) const TRACKER_URL: &str = "http://10.77.0.1:6969/announce";
 
+/// The same tracker over UDP.
+pub const UDP_TRACKER_URL: &str = "udp://10.77.0.1:6969/announce";
+
 /// Bytes in one large file: more than any buffer, and enough that a transfer takes a while.
 const BIG_LEN: usize = 300 << 20;
 
@@ -91,6 +94,28 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// The same data with a torrent in `dir` that names another tracker.
+    ///
+    /// # Panics
+    /// If the torrent names none, or can't be copied.
+    #[must_use]
+    pub fn with_tracker(&self, dir: &Path, url: &str) -> Self {
+        let string = |text: &str| format!("{}:{text}", text.len()).into_bytes();
+        let (old, new) = (string(TRACKER_URL), string(url));
+        let mut raw = fs::read(&self.torrent).expect("the torrent is there");
+        let mut from = 0;
+        while let Some(at) = raw.get(from..).and_then(|rest| rest.windows(old.len()).position(|it| it == old))
+        {
+            raw.splice(from + at..from + at + old.len(), new.iter().copied());
+            from += at + new.len();
+        }
+        assert!(from > 0, "the torrent names another tracker");
+        let name = self.torrent.file_name().expect("a torrent has a name");
+        let torrent = dir.join(name);
+        fs::write(&torrent, raw).expect("a copy of the torrent");
+        Self { kind: self.kind, data: self.data.clone(), torrent, info_hash: self.info_hash.clone() }
+    }
+
     /// The file or folder itself.
     pub fn top(&self) -> PathBuf {
         self.data.join(self.kind.name())

@@ -35,6 +35,10 @@ pub(super) enum What {
     /// There may be room again for what this end has to send.
     Pump(Conn),
     Cut(LinkKey),
+    /// A host's datagram has come to this address.
+    DatagramOut(NodeId, SocketAddr, Vec<u8>),
+    /// The answer from this address has come to the host.
+    DatagramBack(NodeId, SocketAddr, Vec<u8>),
 }
 
 impl PartialEq for Scheduled {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use peerless_core::{Input, Job, JobDone};
+use peerless_core::{FetchError, Input, IpFamily, Job, JobDone};
 
 use super::{Swarm, What};
 use crate::link::{NodeId, pick};
@@ -11,10 +11,19 @@ use crate::tracker::host_of;
 impl Swarm {
     /// Gives a job to whom it is for, after the time that it takes.
     pub(super) fn ask(&mut self, node: NodeId, job: Job) {
-        let delay = if matches!(job, Job::Announce { .. } | Job::Resolve { .. }) {
-            pick(&mut self.rng, &self.net.tracker_delay)
-        } else {
-            pick(&mut self.rng, &self.net.job_delay)
+        let delay = match &job {
+            // The names of trackers here have IPv4 addresses, and no look-up is needed to know it.
+            Job::Announce { family: IpFamily::V6, .. } => self.net.tracker_delay.start,
+            Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } => {
+                pick(&mut self.rng, &self.net.tracker_delay)
+            }
+            Job::Open { .. }
+            | Job::Choose { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Read { .. }
+            | Job::Save { .. }
+            | Job::Record { .. } => pick(&mut self.rng, &self.net.job_delay),
         };
         let host = self.host_mut(node);
         host.disk.ask(&job);
@@ -29,15 +38,19 @@ impl Swarm {
         }
         let (now, ip) = (self.now, self.addr(node).ip());
         let done = match job {
-            Job::Announce { torrent, tier, url } => {
+            Job::Announce { torrent, tier, family: family @ IpFamily::V6, .. } => {
+                JobDone::Announced { torrent, tier, family, result: Err(FetchError::NoAddress) }
+            }
+            Job::Announce { torrent, tier, family: family @ IpFamily::V4, url } => {
                 let tracker = self.trackers.entry(host_of(&url).into()).or_default();
                 let result = tracker.get(now, ip, &url, &mut self.rng);
-                JobDone::Announced { torrent, tier, result }
+                JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Resolve { torrent, host, port } => {
+            Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Status(404)) },
+            Job::Resolve { whom, host, port } => {
                 let found = self.names.get(&host).ok_or("no such name");
                 let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
-                JobDone::Resolved { torrent, host, result: addrs.map_err(Into::into) }
+                JobDone::Resolved { whom, host, port, result: addrs.map_err(Into::into) }
             }
             job @ (Job::Open { .. }
             | Job::Choose { .. }

@@ -2,7 +2,7 @@
 //! disk, and real sockets between them.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -55,17 +55,20 @@ impl Client {
         session.add_torrent(Instant::START, torrent).unwrap();
         let (sender, events) = mpsc::channel();
         let on_event = move |_: &mut Session, _, event| drop(sender.send(event));
+        // Where the port is taken for datagrams, any will do: trackers are told the listener's.
+        let any = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let udp_sockets = vec![UdpSocket::bind(addr).unwrap_or_else(|_| any())];
         let listeners = vec![listener];
         let (stop, thread): (Box<dyn Fn() + Send>, _) = match kind {
             Kind::Mio => {
-                let options = peerless_mio::Options { listeners, ..Default::default() };
+                let options = peerless_mio::Options { listeners, udp_sockets, ..Default::default() };
                 let runtime = peerless_mio::Runtime::new(options).unwrap();
                 let stop = runtime.stop_handle();
                 let run = move || runtime.run(session, work, on_event).unwrap();
                 (Box::new(move || stop.stop()), thread::spawn(run))
             }
             Kind::Smol => {
-                let options = peerless_smol::Options { listeners, ..Default::default() };
+                let options = peerless_smol::Options { listeners, udp_sockets, ..Default::default() };
                 let runtime = peerless_smol::Runtime::new(options).unwrap();
                 let stop = runtime.stop_handle();
                 let run = move || runtime.run(session, work, on_event).unwrap();

@@ -7,6 +7,7 @@
 mod harness;
 mod puppet;
 mod scenarios;
+mod udp;
 
 /// A module for each pair, with a test for each scenario.
 macro_rules! for_each_pair {
@@ -19,10 +20,11 @@ macro_rules! for_each_pair {
     ($pair:ident, $seed:ident, $leech:ident, [$($scenario:ident,)*]) => {
         mod $pair {
             use crate::harness::Kind;
+            use crate::scenarios;
             $(
                 #[test]
                 fn $scenario() {
-                    crate::scenarios::$scenario(Kind::$seed, Kind::$leech);
+                    scenarios::$scenario(Kind::$seed, Kind::$leech);
                 }
             )*
         }
@@ -44,4 +46,6 @@ for_each_pair!([
     a_panic_of_a_job_ends_the_run,
     a_tracker_that_hangs_holds_up_neither_data_nor_the_end,
     a_stop_before_the_start_counts,
+    a_udp_tracker_brings_peers_together_and_is_told_when_they_leave,
+    a_flood_of_datagrams_starves_nobody,
 ]);

@@ -16,15 +16,19 @@ use peerless_tests::sample::Sample;
 use crate::harness::{Client, Folder, GUARD, Gate, Kind, Work, real_work, to_download, to_serve};
 use crate::puppet::{Puppet, handshake, send_garbage};
 
+pub(crate) use crate::udp::{
+    a_flood_of_datagrams_starves_nobody, a_udp_tracker_brings_peers_together_and_is_told_when_they_leave,
+};
+
 const KIB: usize = 1024;
 
 /// 3 MiB and an odd tail, in pieces of four blocks.
-fn sample() -> Sample {
+pub(crate) fn sample() -> Sample {
     Sample::new(1, 3 * KIB * KIB + 4321, 64 * 1024)
 }
 
 /// A seed with all of `sample`, and the folder it serves from.
-fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
+pub(crate) fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
     let folder = Folder::full(sample);
     let seed = Client::start(kind, to_serve(sample, &folder), real_work());
     seed.wait_started();

@@ -8,6 +8,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod resume;
 #[cfg(target_os = "linux")]
+mod trackers;
+#[cfg(target_os = "linux")]
 mod transfers;
 
 /// Where there are no network namespaces, this target fails instead of passing with nothing done.

@@ -2,7 +2,8 @@
 //!
 //! Every tier is a small machine of its own: the first tracker of it that works is used and moved
 //! to its front; when one fails the next is asked at once, and when all have failed they rest, each
-//! time for longer.
+//! time for longer. How a tracker is asked, over HTTP or UDP and in which families of addresses, is
+//! not seen here: a question goes out, and news of it comes.
 
 mod tier;
 
@@ -10,12 +11,11 @@ use std::net::SocketAddr;
 
 use crate::cx::Cx;
 use crate::id::InfoHash;
-use crate::job::FetchError;
 use crate::key::TorrentKey;
 use crate::output::TrackerReport;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::tracker::parse_announce;
+use crate::tracker::{AnnounceResponse, News};
 use tier::Tier;
 
 /// What an announce tells of the torrent.
@@ -46,13 +46,13 @@ impl Announcer {
 
     /// When something is to be announced next.
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        self.tiers.iter().filter_map(|tier| tier.next_at).min()
+        self.tiers.iter().filter_map(Tier::due_at).min()
     }
 
     /// Announces what is due.
     pub(crate) fn announce_due(&mut self, cx: &mut Cx, stats: &Stats) {
         for (index, tier) in self.tiers.iter_mut().enumerate() {
-            while tier.next_at.is_some_and(|at| at <= cx.now) {
+            while tier.due_at().is_some_and(|at| at <= cx.now) {
                 tier.announce(cx, index, stats, self.stopping);
             }
         }
@@ -79,9 +79,7 @@ impl Announcer {
     /// We leave: the trackers that know us are told, and nothing further is announced.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.stopping = true;
-        for tier in &mut self.tiers {
-            tier.next_at = (tier.started && tier.in_flight.is_none()).then_some(now);
-        }
+        self.tiers.iter_mut().for_each(|tier| tier.stop(now));
     }
 
     /// Whether, after [`Announcer::stop`], everything has been told.
@@ -89,33 +87,34 @@ impl Announcer {
         self.tiers.iter().all(|tier| tier.in_flight.is_none() && tier.next_at.is_none())
     }
 
-    /// Reads an answer. Returns the peers that it names.
-    pub(crate) fn on_answer(
+    /// Takes what is heard of a tier's announce; `more` says whether there is more to come of it.
+    /// Returns the peers that are named.
+    pub(crate) fn on_news(
         &mut self,
         cx: &mut Cx,
         stats: &Stats,
         tier: usize,
-        answer: Result<Vec<u8>, FetchError>,
+        (news, more): (News, bool),
     ) -> Vec<SocketAddr> {
         let Some(tier) = self.tiers.get_mut(tier) else { return Vec::new() };
-        let Some(asked) = tier.in_flight.take() else { return Vec::new() };
-        let answer = answer.map_err(|error| error.to_string());
-        match answer.and_then(|body| parse_announce(&body).map_err(|error| error.to_string())) {
-            Ok(response) => {
-                let report = TrackerReport { peer_count: response.peers.len(), warning: response.warning };
-                let pauses = (response.interval, response.min_interval.unwrap_or(response.interval));
-                tier.on_success(cx.now, asked, pauses, response.tracker_id, self.stopping);
-                if stats.left > 0 && stats.wants_peers && response.peers.is_empty() {
+        let Some(mut asked) = tier.in_flight.take() else { return Vec::new() };
+        let mut peers = Vec::new();
+        match news {
+            News::Announced(response) => {
+                let is_first = tier.on_success(cx.now, &mut asked, &response, self.stopping);
+                if is_first && stats.left > 0 && stats.wants_peers && response.peers.is_empty() {
                     tier.hurry(cx.now);
                 }
-                tier.tell(cx, stats, Ok(report));
-                response.peers
+                let AnnounceResponse { warning, external_ip, .. } = response;
+                peers = response.peers;
+                tier.tell(cx, stats, Ok(TrackerReport { peer_count: peers.len(), warning, external_ip }));
             }
-            Err(why) => {
-                tier.on_failure(cx, stats, why, self.stopping);
-                Vec::new()
-            }
+            News::Failed(error) => tier.on_failure(cx, stats, &error, self.stopping),
+            News::Silent(wait) => tier.on_silence(cx, stats, wait),
+            News::Scraped(_) | News::Over => {}
         }
+        tier.in_flight = more.then_some(asked);
+        peers
     }
 }
 
@@ -124,9 +123,9 @@ mod tests {
     use super::tier::BACKOFF_START;
     use super::*;
     use crate::config::Config;
-    use crate::job::Job;
+    use crate::job::FetchError;
     use crate::key::Key;
-    use crate::output::Output;
+    use crate::tracker::{AnnounceError, Question, parse_announce};
     use std::time::Duration;
 
     const OK: &[u8] = b"d8:intervali900e5:peers0:e";
@@ -154,21 +153,30 @@ mod tests {
                 self.cx.now = self.cx.now.max(at);
             }
             self.announcer.announce_due(&mut self.cx, &self.stats);
-            let outputs = std::mem::take(&mut self.cx.outbox);
-            let urls = outputs.into_iter().filter_map(|output| {
-                if let Output::Job(Job::Announce { url, .. }) = output { Some(url) } else { None }
-            });
-            let show = |url: String| {
-                let host = url.split(['/', '?']).nth(2).unwrap_or_default().to_owned();
-                let event = url.split("event=").nth(1).map_or("-", |rest| rest.split('&').next().unwrap());
-                format!("{host} {event}")
+            let questions = std::mem::take(&mut self.cx.asks).into_iter().map(|ask| ask.question);
+            let show = |question| match question {
+                Question::HttpAnnounce(url) => {
+                    let host = url.split(['/', '?']).nth(2).unwrap_or_default().to_owned();
+                    let event =
+                        url.split("event=").nth(1).map_or("-", |rest| rest.split('&').next().unwrap());
+                    format!("{host} {event}")
+                }
+                Question::Udp(target, _) => format!("{} udp", target.host),
+                Question::HttpScrape(..) => panic!("{question:?}"),
             };
-            urls.map(show).collect()
+            questions.map(show).collect()
         }
 
         fn answer(&mut self, tier: usize, answer: Result<&[u8], FetchError>) {
-            let answer = answer.map(<[u8]>::to_vec);
-            self.announcer.on_answer(&mut self.cx, &self.stats, tier, answer);
+            let news = match answer.map_err(AnnounceError::Fetch).and_then(parse_announce) {
+                Ok(response) => News::Announced(response),
+                Err(error) => News::Failed(error),
+            };
+            self.news(tier, news, false);
+        }
+
+        fn news(&mut self, tier: usize, news: News, more: bool) {
+            self.announcer.on_news(&mut self.cx, &self.stats, tier, (news, more));
         }
     }
 
@@ -238,8 +246,8 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_fail_without_a_job() {
-        let mut lab = Lab::new(&[&["udp://a/x"]]);
+    fn other_schemes_fail_without_a_question() {
+        let mut lab = Lab::new(&[&["ws://a/x"]]);
         assert!(lab.step().is_empty());
         assert_eq!(lab.announcer.next_at(), Some(Instant::START + BACKOFF_START));
     }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::Stats;
 use crate::cx::Cx;
-use crate::job::Job;
 use crate::output::{Event, TrackerReport};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::tracker::{AnnounceEvent, AnnounceRequest, announce_url};
+use crate::tracker::{
+    AnnounceError, AnnounceEvent, AnnounceRequest, AnnounceResponse, Ask, Asker, Patience, Question, Retry,
+    is_udp,
+};
 
 /// Peers asked for: a few more than are ever dialled at once.
 const NUMWANT: u32 = 100;
@@ -45,17 +47,38 @@ pub(super) struct Tier {
 struct Tracker {
     url: String,
     id: Option<Vec<u8>>,
+    /// When it may be asked again, if it has said so while it refused (BEP 31).
+    retry: Option<RetryAt>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RetryAt {
+    Time(Instant),
+    Never,
+}
+
+impl Tracker {
+    fn may_be_asked(&self, now: Instant) -> bool {
+        match self.retry {
+            Some(RetryAt::Never) => false,
+            Some(RetryAt::Time(time)) => time <= now,
+            None => true,
+        }
+    }
 }
 
 /// An announce under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     event: Option<AnnounceEvent>,
+    /// Whether it has been answered; there may be more to come.
+    answered: bool,
 }
 
 impl Tier {
     pub(super) fn new(now: Instant, rng: &mut Rng, urls: Vec<String>) -> Self {
-        let mut trackers: Vec<Tracker> = urls.into_iter().map(|url| Tracker { url, id: None }).collect();
+        let mut trackers: Vec<Tracker> =
+            urls.into_iter().map(|url| Tracker { url, id: None, retry: None }).collect();
         rng.shuffle(&mut trackers);
         Self {
             trackers,
@@ -70,6 +93,11 @@ impl Tier {
         }
     }
 
+    /// When to announce next: not before everything about the last announce has come.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.next_at.filter(|_| self.in_flight.is_none())
+    }
+
     pub(super) fn announce(&mut self, cx: &mut Cx, index: usize, stats: &Stats, stopping: bool) {
         self.next_at = None;
         let event = match (stopping, self.started, self.owes_completed) {
@@ -78,10 +106,10 @@ impl Tier {
             (false, true, true) => Some(AnnounceEvent::Completed),
             (false, true, false) => None,
         };
-        let Some(tracker) = self.trackers.get(self.current) else { return };
-        if !is_http(&tracker.url) {
-            return self.on_failure(cx, stats, "not an http or https tracker".to_owned(), stopping);
+        if !stopping && !self.turn_to_one_that_may_be_asked(cx.now) {
+            return;
         }
+        let Some(tracker) = self.trackers.get(self.current) else { return };
         let request = AnnounceRequest {
             info_hash: stats.info_hash,
             peer_id: cx.peer_id,
@@ -94,35 +122,78 @@ impl Tier {
             key: cx.announce_key,
             tracker_id: tracker.id.as_deref(),
         };
-        let url = announce_url(&tracker.url, &request);
-        self.in_flight = Some(Asked { event });
-        cx.job(Job::Announce { torrent: stats.torrent, tier: index, url });
+        let question = match Question::announce(&tracker.url, &request) {
+            Ok(question) => question,
+            Err(error) => return self.on_failure(cx, stats, &error, stopping),
+        };
+        let patience = match (stopping, self.trackers.len()) {
+            (true, _) => Patience::Parting,
+            (false, 1) => Patience::Long,
+            (false, _) => Patience::Short,
+        };
+        self.in_flight = Some(Asked { event, answered: false });
+        cx.asks.push(Ask { asker: Asker::Tier { torrent: stats.torrent, tier: index }, question, patience });
     }
 
+    /// Makes the next tracker that has not refused for longer the current one. If there is none, the
+    /// tier waits for the first.
+    fn turn_to_one_that_may_be_asked(&mut self, now: Instant) -> bool {
+        let count = self.trackers.len();
+        let from_current = (0..count).map(|step| (self.current + step) % count);
+        let is_free = |at: &usize| self.trackers.get(*at).is_some_and(|tracker| tracker.may_be_asked(now));
+        if let Some(at) = from_current.into_iter().find(is_free) {
+            self.current = at;
+            return true;
+        }
+        let times = self.trackers.iter().filter_map(|tracker| match tracker.retry {
+            Some(RetryAt::Time(time)) => Some(time),
+            Some(RetryAt::Never) | None => None,
+        });
+        self.next_at = times.min();
+        false
+    }
+
+    /// An answer has come: gives whether it is the first to this announce.
     pub(super) fn on_success(
         &mut self,
         now: Instant,
-        asked: Asked,
-        (interval, min_interval): (Duration, Duration),
-        id: Option<Vec<u8>>,
+        asked: &mut Asked,
+        response: &AnnounceResponse,
         stopping: bool,
-    ) {
+    ) -> bool {
+        if std::mem::replace(&mut asked.answered, true) {
+            return false;
+        }
         // BEP 12: what works is tried first from now on.
         self.trackers[..=self.current].rotate_right(1);
         self.current = 0;
         self.failed_count = 0;
         self.rests = 0;
-        if let Some(tracker) = self.trackers.first_mut().filter(|_| id.is_some()) {
-            tracker.id = id;
+        if let Some(tracker) = self.trackers.first_mut() {
+            tracker.retry = None;
+            if response.tracker_id.is_some() {
+                tracker.id.clone_from(&response.tracker_id);
+            }
         }
         self.started = asked.event != Some(AnnounceEvent::Stopped);
         self.owes_completed &= asked.event != Some(AnnounceEvent::Completed);
+        let min_interval = response.min_interval.unwrap_or(response.interval);
         self.next_at = if stopping {
             self.started.then_some(now)
         } else {
-            Some(if self.owes_completed { now } else { now + interval.max(min_interval) })
+            Some(if self.owes_completed { now } else { now + response.interval.max(min_interval) })
         };
         self.allowed_at = now + min_interval;
+        true
+    }
+
+    /// We leave: a tracker that knows us is told. What was asked over datagrams is waited for no more;
+    /// a GET is, since a later one could overtake it.
+    pub(super) fn stop(&mut self, now: Instant) {
+        if self.trackers.get(self.current).is_some_and(|tracker| is_udp(&tracker.url)) {
+            self.in_flight = None;
+        }
+        self.next_at = (self.started && self.in_flight.is_none()).then_some(now);
     }
 
     /// Moves the next announce to the first time that is allowed, unless it waits because of failures.
@@ -132,13 +203,14 @@ impl Tier {
         }
     }
 
-    pub(super) fn on_failure(&mut self, cx: &mut Cx, stats: &Stats, why: String, stopping: bool) {
+    pub(super) fn on_failure(&mut self, cx: &mut Cx, stats: &Stats, error: &AnnounceError, stopping: bool) {
         let failed = self.current;
         self.current = (self.current + 1) % self.trackers.len().max(1);
-        self.failed_count += 1;
+        let retry = self.note_refusal(cx.now, failed, error);
+        self.failed_count += usize::from(retry.is_none());
         self.next_at = if stopping {
             None
-        } else if self.failed_count < self.trackers.len() {
+        } else if self.failed_count < self.trackers.iter().filter(|it| it.may_be_asked(cx.now)).count() {
             Some(cx.now)
         } else {
             let pause = BACKOFF_START.saturating_mul(1 << self.rests.min(10)).min(BACKOFF_MAX);
@@ -146,7 +218,28 @@ impl Tier {
             self.rests += 1;
             Some(cx.now + pause)
         };
-        self.tell_of(cx, stats, failed, Err(why));
+        if !stopping {
+            self.turn_to_one_that_may_be_asked(cx.now);
+        }
+        self.tell_of(cx, stats, failed, Err(error.to_string()));
+    }
+
+    /// Keeps what a refusal says about when to come again, and gives it.
+    fn note_refusal(&mut self, now: Instant, failed: usize, error: &AnnounceError) -> Option<RetryAt> {
+        let AnnounceError::Failure { retry: Some(retry), .. } = error else { return None };
+        let tracker = self.trackers.get_mut(failed)?;
+        tracker.retry = Some(match retry {
+            Retry::In(time) => RetryAt::Time(now + *time),
+            Retry::Never => RetryAt::Never,
+        });
+        tracker.retry
+    }
+
+    /// No answer so far; it is asked again meanwhile.
+    pub(super) fn on_silence(&self, cx: &mut Cx, stats: &Stats, wait: Duration) {
+        let url = self.url(self.current);
+        let result = Err("no answer so far, asked again".to_owned());
+        cx.event(Event::Tracker { torrent: stats.torrent, url, result, next: Some(wait) });
     }
 
     pub(super) fn tell(&self, cx: &mut Cx, stats: &Stats, result: Result<TrackerReport, String>) {
@@ -154,14 +247,11 @@ impl Tier {
     }
 
     fn tell_of(&self, cx: &mut Cx, stats: &Stats, tracker: usize, result: Result<TrackerReport, String>) {
-        let url = self.trackers.get(tracker).map_or_else(String::new, |tracker| tracker.url.clone());
         let next = self.next_at.map(|at| at.since(cx.now));
-        cx.event(Event::Tracker { torrent: stats.torrent, url, result, next });
+        cx.event(Event::Tracker { torrent: stats.torrent, url: self.url(tracker), result, next });
     }
-}
 
-fn is_http(url: &str) -> bool {
-    ["http://", "https://"]
-        .iter()
-        .any(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    fn url(&self, tracker: usize) -> String {
+        self.trackers.get(tracker).map_or_else(String::new, |tracker| tracker.url.clone())
+    }
 }
