@@ -36,6 +36,7 @@ impl Crowd {
             purpose: Purpose::Serve,
             check: Check::Auto,
             choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

@@ -112,6 +112,7 @@ impl Side {
             purpose: if has_all { Purpose::Serve } else { Purpose::Download },
             check: Check::Auto,
             choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers,
             hosts: Vec::new(),

@@ -14,7 +14,7 @@ pub use transfer::{
     VoiceArgs,
 };
 
-use crate::values::{PieceLen, parse_any_tracker, parse_tracker};
+use crate::values::{PieceLen, parse_any_tracker, parse_tracker, parse_web_seed};
 
 /// A BitTorrent client.
 ///
@@ -114,6 +114,12 @@ pub struct CreateArgs {
     /// Each is a tier of its own; commas within one separate trackers of the same tier.
     #[arg(long = "tracker", value_name = "URL", value_parser = parse_tier)]
     pub tiers: Vec<Tier>,
+    /// A web seed's URL; repeatable
+    ///
+    /// Of one file the file's own URL, or its folder's with a slash at the end; of a folder the URL of
+    /// the folder that it lies in.
+    #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed)]
+    pub web_seeds: Vec<String>,
     /// The length of a piece: a power of two such as 256K or 4M, or auto
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub piece_length: PieceLen,

@@ -128,6 +128,7 @@ fn add(
     if !plan.network.no_trackers {
         tiers.extend(plan.network.trackers.iter().map(|url| vec![url.clone()]));
     }
+    let web_seeds = if plan.network.no_webseed { Vec::new() } else { metainfo.web_seeds() };
     let (mut peers, mut hosts) = (Vec::new(), Vec::new());
     for peer in &plan.network.peers {
         match peer {
@@ -135,7 +136,7 @@ fn add(
             PeerName::Host(host, port) => hosts.push((host.clone(), *port)),
         }
     }
-    if tiers.is_empty() && peers.is_empty() && hosts.is_empty() {
+    if tiers.is_empty() && peers.is_empty() && hosts.is_empty() && web_seeds.is_empty() {
         let name = summary.shown_name();
         transfer.note(&format!("{name}: no tracker and no peer is given: waiting for peers to come"));
     }
@@ -145,6 +146,7 @@ fn add(
         purpose: plan.purpose,
         check: plan.network.check.into(),
         choice,
+        web_seeds,
         tiers,
         peers,
         hosts,

@@ -216,6 +216,7 @@ mod tests {
             peer_count: 1,
             seed_count: 1,
             unchoked_count: 1,
+            web_seed_count: 0,
             candidate_count: 1,
         }
     }

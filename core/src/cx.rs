@@ -13,6 +13,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::TimerTable;
 use crate::tracker::Ask;
+use crate::webseed::WebRoom;
 
 /// The context of one call into the session.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Cx {
     pub(crate) outbox: VecDeque<Output>,
     /// What trackers are to be asked once the handler at work has returned.
     pub(crate) asks: Vec<Ask>,
+    pub(crate) web: WebRoom,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -74,10 +76,13 @@ pub(crate) enum TorrentTimer {
     Choke,
     Save,
     Progress,
+    /// Until a web seed may be asked again.
+    Web,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 5] = [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress, Self::Web];
 }
 
 impl Cx {
@@ -95,6 +100,7 @@ impl Cx {
             outbox: VecDeque::new(),
             asks: Vec::new(),
             to_close: Vec::new(),
+            web: WebRoom::default(),
         }
     }
 

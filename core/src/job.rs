@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bitfield::Bitfield;
 use crate::block::Block;
@@ -134,6 +135,19 @@ pub enum Job {
         /// The port to put into every address.
         port: u16,
     },
+    /// GET a run of blocks from a web seed.
+    Fetch {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its web seeds.
+        seed: usize,
+        /// Which run of that one.
+        run: u64,
+        /// Where the bytes are, in order.
+        parts: Vec<FetchPart>,
+        /// The lengths of the blocks that they make, in order.
+        block_lens: Vec<u32>,
+    },
     /// Write a part of the session's recording.
     Record {
         /// Where in the recording it belongs.
@@ -173,7 +187,9 @@ impl Job {
             | Self::Read { .. }
             | Self::Save { .. }
             | Self::Record { .. } => Lane::Disk,
-            Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => Lane::Net,
+            Self::Fetch { .. } | Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => {
+                Lane::Net
+            }
         }
     }
 }
@@ -262,6 +278,19 @@ pub enum JobDone {
         /// Its addresses, with the port; or the system's words.
         result: Result<Vec<SocketAddr>, String>,
     },
+    /// Of [`Job::Fetch`].
+    Fetched {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its web seeds.
+        seed: usize,
+        /// Which run of that one.
+        run: u64,
+        /// The whole blocks that came, in order: all, or if it failed those before.
+        blocks: Vec<Block>,
+        /// Whether all came.
+        result: Result<(), FetchFailure>,
+    },
     /// Of [`Job::Record`].
     Recorded {
         /// Whether it is written.
@@ -345,8 +374,32 @@ pub enum FetchError {
     Url(String),
     /// The host has no address in the family asked for.
     NoAddress,
+    /// The server has another file, or can't send parts of it.
+    Unfit(String),
     /// No connection, no TLS, or another failure, in the system's words.
     Failed(String),
+}
+
+/// Some bytes that lie together at a web seed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FetchPart {
+    /// Of the file; `None`: padding, zeros that no server has.
+    pub url: Option<String>,
+    /// The offset of the first in the file.
+    pub begin: u64,
+    /// How many.
+    pub len: u64,
+    /// The length of the whole file: if the server has another, it has another file.
+    pub file_len: u64,
+}
+
+/// Why a web seed did not give what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FetchFailure {
+    /// Why.
+    pub error: FetchError,
+    /// When the server wants to be asked again (`Retry-After`).
+    pub retry_after: Option<Duration>,
 }
 
 impl fmt::Display for FetchError {
@@ -358,7 +411,7 @@ impl fmt::Display for FetchError {
             Self::Redirect(why) => write!(f, "redirect not followed: {why}"),
             Self::Url(why) => write!(f, "bad URL: {why}"),
             Self::NoAddress => f.write_str("the host has no address"),
-            Self::Failed(why) => f.write_str(why),
+            Self::Unfit(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }

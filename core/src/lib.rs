@@ -73,6 +73,7 @@ mod time;
 mod timer;
 mod torrent;
 pub mod tracker;
+pub mod webseed;
 pub mod wire;
 
 pub use choice::Choice;
@@ -81,8 +82,8 @@ pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, Job, JobDone, Lane, Opened, Purpose,
-    ResolveFor, StoreError, block_digest, verify,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FetchPart, Job, JobDone, Lane,
+    Opened, Purpose, ResolveFor, StoreError, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};

@@ -43,6 +43,8 @@ pub struct AddTorrent {
     pub choice: Choice,
     /// Announce URLs, by tier: usually the torrent's own and the user's further ones.
     pub tiers: Vec<Vec<String>>,
+    /// URLs of web seeds (BEP 19), usually the torrent's own.
+    pub web_seeds: Vec<String>,
     /// Addresses of peers to try.
     pub peers: Vec<SocketAddr>,
     /// Peers to try whose address must be looked up, with their ports.
@@ -307,6 +309,7 @@ mod tests {
             check: Check::Auto,
             choice: Choice::default(),
             tiers: Vec::new(),
+            web_seeds: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),
         };

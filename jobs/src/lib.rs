@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use peerless_core::{Job, JobDone};
 
 use disk::Disk;
+use http::web::Web;
 use record::Recording;
 
 /// What jobs may use.
@@ -50,6 +51,7 @@ impl Default for Options {
 pub struct Jobs {
     disk: Disk,
     http: HttpOptions,
+    web: Web,
     recording: Recording,
 }
 
@@ -59,6 +61,7 @@ impl Jobs {
     pub fn new(options: Options) -> Self {
         Self {
             disk: Disk::new(options.open_files_max),
+            web: Web::new(options.http.clone()),
             http: options.http,
             recording: Recording::new(options.record),
         }
@@ -102,6 +105,10 @@ impl Jobs {
             Job::Resolve { whom, host, port } => {
                 let result = resolve::resolve(&host, port);
                 JobDone::Resolved { whom, host, port, result }
+            }
+            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+                let (blocks, result) = self.web.fetch(&parts, &block_lens);
+                JobDone::Fetched { torrent, seed, run, blocks, result }
             }
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }

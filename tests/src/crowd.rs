@@ -55,6 +55,7 @@ impl Crowd {
             purpose,
             check: Check::Auto,
             choice: Choice::default(),
+            web_seeds: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),
         };
@@ -145,6 +146,7 @@ impl Crowd {
                 JobDone::Announced { torrent, tier, family, result }
             }
             Job::Choose { .. }
+            | Job::Fetch { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }

@@ -13,8 +13,8 @@ use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::rng::Rng;
 use peerless_core::{
-    Check, DiskError, DiskErrorKind, FetchError, InfoHash, Job, JobDone, Opened, StoreError, block_digest,
-    verify,
+    Check, DiskError, DiskErrorKind, FetchError, FetchFailure, InfoHash, Job, JobDone, Opened, StoreError,
+    block_digest, verify,
 };
 
 use crate::sample::{Sample, slice};
@@ -197,7 +197,11 @@ impl Disk {
                     place.phase = Phase::Closing;
                 }
             }
-            Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } | Job::Record { .. } => {}
+            Job::Fetch { .. }
+            | Job::Announce { .. }
+            | Job::Scrape { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => {}
         }
     }
 
@@ -236,6 +240,11 @@ impl Disk {
             }
             Job::Resolve { whom, host, port } => {
                 JobDone::Resolved { whom, host, port, result: Err("a disk has no network".into()) }
+            }
+            Job::Fetch { torrent, seed, run, .. } => {
+                let error = FetchError::Failed("a disk has no network".into());
+                let result = Err(FetchFailure { error, retry_after: None });
+                JobDone::Fetched { torrent, seed, run, blocks: Vec::new(), result }
             }
             Job::Record { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a recording fits into memory");

@@ -185,6 +185,7 @@ impl World {
             purpose: if flags & 2 == 0 { Purpose::Download } else { Purpose::Serve },
             check: [Check::Auto, Check::Full, Check::Trust, Check::Auto][flags >> 2 & 3],
             choice: if flags & 128 == 0 { Choice::default() } else { choice(source) },
+            web_seeds: (0..flags >> 1 & 1).map(|_| "http://web/".to_owned()).collect(),
             tiers: SAMPLE.metainfo.tiers().to_vec(),
             peers: (0..flags >> 4 & 3).map(addr).collect(),
             hosts: if flags & 64 == 0 { Vec::new() } else { vec![("host".into(), 1)] },
@@ -337,6 +338,7 @@ fn held_len(job: &Job) -> usize {
         Job::Read { range, .. } => range.len() as usize,
         Job::Open { .. }
         | Job::Choose { .. }
+        | Job::Fetch { .. }
         | Job::Check { .. }
         | Job::Save { .. }
         | Job::Announce { .. }

@@ -25,6 +25,7 @@ use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::Tracker;
 use crate::watch::Watch;
+use crate::web::WebServer;
 
 /// A network of nodes.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Swarm {
     pub trackers: BTreeMap<String, Tracker>,
     /// UDP trackers, by address.
     pub udp_trackers: BTreeMap<SocketAddr, UdpTracker>,
+    /// Web seeds, by the host in their URL.
+    pub web: BTreeMap<String, WebServer>,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -77,6 +80,8 @@ pub struct Role {
     pub check: Check,
     /// What of it to get.
     pub choice: Choice,
+    /// URLs of web seeds.
+    pub web_seeds: Vec<String>,
     /// Addresses it is told of.
     pub peers: Vec<SocketAddr>,
     /// Announce URLs; those of the torrent if `None`.
@@ -91,6 +96,7 @@ impl Role {
             purpose: Purpose::Download,
             check: Check::Auto,
             choice: Choice::default(),
+            web_seeds: Vec::new(),
             peers: peers.to_vec(),
             tiers: None,
         }
@@ -111,6 +117,7 @@ impl Swarm {
             net,
             trackers: BTreeMap::new(),
             udp_trackers: BTreeMap::new(),
+            web: BTreeMap::new(),
             names: BTreeMap::new(),
             now: Instant::START,
             rng: Rng::new(seed),
@@ -194,6 +201,7 @@ impl Swarm {
             purpose: role.purpose,
             check: role.check,
             choice: role.choice,
+            web_seeds: role.web_seeds,
             tiers: role.tiers.unwrap_or_else(|| sample.metainfo.tiers().to_vec()),
             peers: role.peers,
             hosts: Vec::new(),

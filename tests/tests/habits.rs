@@ -35,6 +35,7 @@ impl Talk {
             purpose,
             check: Check::Full,
             choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

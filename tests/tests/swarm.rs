@@ -10,6 +10,7 @@ use peerless_tests::link::{Net, NodeId, Speed};
 use peerless_tests::puppet::{Plan, Serve};
 use peerless_tests::sample::Sample;
 use peerless_tests::sim::{Role, Swarm};
+use peerless_tests::web::{Answer, WebServer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -262,4 +263,122 @@ fn pieces_in_order_come_in_order_and_the_ends_of_files_first() {
         let order = &swarm.host(leech).watch.as_ref().expect("it is watched").order;
         assert_eq!(order[..4], first, "{choice:?}: {order:?}");
     }
+}
+
+/// A leech of `sample` that knows no peer but these and asks the web seeds of these hosts.
+fn with_web(swarm: &mut Swarm, sample: &Sample, hosts: &[&str], peers: &[SocketAddr]) -> NodeId {
+    let node = swarm.add_host(Config { record: true, ..Config::default() }, Speed::default());
+    swarm.host_mut(node).disk.insert(sample);
+    let web_seeds = hosts.iter().map(|host| format!("http://{host}/")).collect();
+    swarm.start(node, sample, Role { web_seeds, ..Role::leech(peers) });
+    node
+}
+
+fn web(swarm: &mut Swarm, sample: &Sample, host: &str, answer: Answer) {
+    swarm.web.insert(host.to_owned(), WebServer::new(sample, answer));
+}
+
+fn has_all(swarm: &Swarm, node: NodeId, sample: &Sample) -> bool {
+    swarm.host(node).disk.pieces(sample.metainfo.info_hash()).is_full()
+}
+
+#[test]
+fn a_web_seed_alone_brings_everything_once_and_at_its_speed() {
+    for sample in [Sample::new(31, 40_000_000, 262_144), folder(31)] {
+        let mut swarm = Swarm::new(31, Net::default());
+        web(&mut swarm, &sample, "web", Answer::Right);
+        let node = with_web(&mut swarm, &sample, &["web"], &[]);
+        assert!(swarm.run_until(MINUTE, |swarm| has_all(swarm, node, &sample)));
+        let total = sample.payload.len() as u64;
+        assert_eq!(swarm.web["web"].sent_len, total, "nothing is sent twice");
+        // Two runs at a time, each at 10 MiB/s, and a moment for each to begin.
+        assert!(swarm.now().since_start() < Duration::from_secs(6), "{:?}", swarm.now());
+        swarm.run_for(MINUTE);
+        swarm.shut_down(node);
+        swarm.run_for(MINUTE);
+        assert!(replay(swarm.host(node).disk.recording()).is_ok());
+    }
+}
+
+#[test]
+fn a_liar_among_web_seeds_rests_and_the_other_brings_everything() {
+    let sample = Sample::new(32, 8_000_000, 65_536);
+    let mut swarm = Swarm::new(32, Net::default());
+    web(&mut swarm, &sample, "liar", Answer::Wrong);
+    web(&mut swarm, &sample, "good", Answer::Right);
+    let node = with_web(&mut swarm, &sample, &["liar", "good"], &[]);
+    assert!(swarm.run_until(10 * MINUTE, |swarm| has_all(swarm, node, &sample)));
+    assert!(swarm.web["liar"].count <= 4, "asked {} times", swarm.web["liar"].count);
+}
+
+#[test]
+fn a_lone_liar_is_left_after_a_few_pieces() {
+    let sample = Sample::new(33, 8_000_000, 65_536);
+    let mut swarm = Swarm::new(33, Net::default());
+    web(&mut swarm, &sample, "liar", Answer::Wrong);
+    let node = with_web(&mut swarm, &sample, &["liar"], &[]);
+    swarm.run_for(60 * MINUTE);
+    let asked = swarm.web["liar"].count;
+    assert!(asked < 12, "asked {asked} times");
+    let left = swarm.host(node).count(|event| matches!(event, Event::WebSeedFailed { next: None, .. }));
+    assert_eq!(left, 1);
+    assert!(swarm.host(node).disk.pieces(sample.metainfo.info_hash()).is_empty());
+}
+
+#[test]
+fn a_busy_web_seed_is_asked_again_when_it_says_and_a_missing_file_seldom() {
+    let sample = Sample::new(34, 1_000_000, 65_536);
+    let mut swarm = Swarm::new(34, Net::default());
+    web(&mut swarm, &sample, "busy", Answer::Status(503, Some(120)));
+    web(&mut swarm, &sample, "gone", Answer::Status(404, None));
+    let node = with_web(&mut swarm, &sample, &["busy", "gone"], &[]);
+    swarm.run_for(Duration::from_secs(110));
+    assert_eq!([swarm.web["busy"].count, swarm.web["gone"].count], [2, 2], "two runs at once");
+    swarm.web.get_mut("busy").expect("it is there").answer = Answer::Right;
+    assert!(swarm.run_until(5 * MINUTE, |swarm| has_all(swarm, node, &sample)));
+    assert_eq!(swarm.web["gone"].count, 2);
+}
+
+#[test]
+fn a_web_seed_that_breaks_off_loses_nothing_that_came() {
+    let sample = Sample::new(35, 300_000, 65_536);
+    let mut swarm = Swarm::new(35, Net::default());
+    web(&mut swarm, &sample, "cut", Answer::Cut);
+    let node = with_web(&mut swarm, &sample, &["cut"], &[]);
+    swarm.run_for(30 * MINUTE);
+    swarm.web.get_mut("cut").expect("it is there").answer = Answer::Right;
+    assert!(swarm.run_until(120 * MINUTE, |swarm| has_all(swarm, node, &sample)));
+    assert_eq!(swarm.web["cut"].sent_len, 300_000);
+}
+
+#[test]
+fn peers_and_web_seeds_share_the_work() {
+    let sample = Sample::new(36, 20_000_000, 65_536);
+    let mut swarm = Swarm::new(36, Net::default());
+    let seed = swarm.add_host(Config::default(), Speed { up: 5_000_000, ..Speed::default() });
+    swarm.host_mut(seed).disk.insert_full(&sample);
+    swarm.start(seed, &sample, Role::seed());
+    web(&mut swarm, &sample, "web", Answer::Right);
+    swarm.web.get_mut("web").expect("it is there").rate = 3_000_000;
+    let addr = swarm.addr(seed);
+    let node = with_web(&mut swarm, &sample, &["web"], &[addr]);
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 1));
+    let sent = swarm.web["web"].sent_len;
+    assert!((4_000_000..18_000_000).contains(&sent), "{sent} bytes from the web seed");
+    assert!(has_all(&swarm, node, &sample));
+}
+
+#[test]
+fn many_torrents_with_web_seeds_all_get_their_turn() {
+    let mut swarm = Swarm::new(37, Net::default());
+    let node = swarm.add_host(Config::default(), Speed::default());
+    let samples: Vec<Sample> = (0..12).map(|seed| Sample::new(370 + seed, 2_000_000, 65_536)).collect();
+    for (number, sample) in samples.iter().enumerate() {
+        let host = format!("web{number}");
+        web(&mut swarm, sample, &host, Answer::Right);
+        swarm.host_mut(node).disk.insert(sample);
+        let web_seeds = vec![format!("http://{host}/")];
+        swarm.start(node, sample, Role { web_seeds, ..Role::leech(&[]) });
+    }
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 12));
 }

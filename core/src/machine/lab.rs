@@ -272,6 +272,7 @@ fn add(
         check: Check::Auto,
         choice: Choice::default(),
         tiers: metainfo.tiers().to_vec(),
+        web_seeds: Vec::new(),
         peers: Vec::new(),
         hosts: Vec::new(),
     };

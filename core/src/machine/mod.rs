@@ -289,6 +289,13 @@ impl Machine {
                     torrent.on_chosen(cx, peers, result);
                 }
             }
+            JobDone::Fetched { torrent, seed, run, blocks, result } => {
+                if let Some(torrent) = torrents.get_mut(torrent) {
+                    torrent.on_fetched(cx, peers, seed, run, blocks, result);
+                } else if let Some(next) = cx.web.give_back(torrent) {
+                    cx.budget.wake(next);
+                }
+            }
             JobDone::Checked { torrent, pieces, result } => {
                 if let Some(torrent) = torrents.get_mut(torrent) {
                     torrent.on_checked(cx, peers, &pieces, result);
@@ -377,6 +384,7 @@ impl Machine {
             TorrentTimer::Dial => self.want_dial(key),
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
+            TorrentTimer::Web => torrent.on_web_timer(cx),
             TorrentTimer::Progress => {
                 let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });
@@ -399,9 +407,18 @@ impl Machine {
                 }
             }
         }
-        for key in self.cx.budget.take_starved() {
-            if let Some(torrent) = self.torrents.get_mut(key) {
-                torrent.on_room(&mut self.cx, &mut self.peers);
+        loop {
+            let starved = self.cx.budget.take_starved();
+            if starved.is_empty() {
+                break;
+            }
+            for key in starved {
+                if let Some(torrent) = self.torrents.get_mut(key) {
+                    torrent.on_room(&mut self.cx, &mut self.peers);
+                }
+                if let Some(next) = self.cx.web.decline(key) {
+                    self.cx.budget.wake(next);
+                }
             }
         }
         while let Some(key) = self.cx.budget.next_waiting() {

@@ -14,8 +14,8 @@ use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, JobDone, Opened, Purpose, ResolveFor,
-    StoreError,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, JobDone, Opened, Purpose,
+    ResolveFor, StoreError,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
@@ -123,10 +123,11 @@ fn add_torrent(from: &mut Reader<'_>) -> Option<AddTorrent> {
     let purpose = pick(from.byte()?, &[Purpose::Download, Purpose::Serve])?;
     let check = pick(from.byte()?, &[Check::Auto, Check::Full, Check::Trust])?;
     let tiers = from.list(|from| from.list(Reader::text))?;
+    let web_seeds = from.list(Reader::text)?;
     let peers = from.list(Reader::addr)?;
     let hosts = from.list(|from| Some((from.text()?, from.small()?)))?;
     let choice = choice(from)?;
-    Some(AddTorrent { metainfo, root, purpose, check, choice, tiers, peers, hosts })
+    Some(AddTorrent { metainfo, root, purpose, check, choice, tiers, web_seeds, peers, hosts })
 }
 
 fn choice(from: &mut Reader<'_>) -> Option<Choice> {
@@ -198,9 +199,25 @@ fn job_done(
             JobDone::Announced { torrent, tier, family, result: outcome(from, body, fetch_error)? }
         }
         6 => resolved(from, ResolveFor::Peer(torrent))?,
+        10 => fetched(from, torrent)?,
         9 => JobDone::Chosen { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         _ => return None,
     }))
+}
+
+fn fetched(from: &mut Reader<'_>, torrent: TorrentKey) -> Option<JobDone> {
+    let (seed, run) = (from.small()?, from.number()?);
+    let mut left = PAYLOAD_RUN_MAX;
+    let blocks = from.list(|from| {
+        let len: usize = from.small()?;
+        left = left.checked_sub(len)?;
+        Some(Block::new(vec![0; len]))
+    })?;
+    let failure = |from: &mut Reader<'_>| {
+        let error = fetch_error(from)?;
+        Some(FetchFailure { error, retry_after: from.number()?.checked_sub(1).map(Duration::from_secs) })
+    };
+    Some(JobDone::Fetched { torrent, seed, run, blocks, result: outcome(from, |_| Some(()), failure)? })
 }
 
 fn body(from: &mut Reader<'_>) -> Option<Vec<u8>> {
@@ -266,6 +283,7 @@ fn fetch_error(from: &mut Reader<'_>) -> Option<FetchError> {
         4 => FetchError::Url(text),
         5 => FetchError::Failed(text),
         6 => FetchError::NoAddress,
+        7 => FetchError::Unfit(text),
         _ => return None,
     })
 }

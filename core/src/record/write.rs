@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
-use crate::job::{DiskError, FetchError, Job, JobDone, Opened, ResolveFor, StoreError};
+use crate::job::{DiskError, FetchError, FetchFailure, Job, JobDone, Opened, ResolveFor, StoreError};
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::Peer;
@@ -77,6 +77,7 @@ impl Recorder {
         out.byte(add.purpose as u8);
         out.byte(add.check as u8);
         out.list(&add.tiers, |out, tier| out.list(tier, |out, url| out.bytes(url.as_bytes())));
+        out.list(&add.web_seeds, |out, url| out.bytes(url.as_bytes()));
         out.list(&add.peers, |out, addr| out.addr(*addr));
         out.list(&add.hosts, |out, (host, port)| {
             out.bytes(host.as_bytes());
@@ -237,22 +238,16 @@ fn job_done(out: &mut Writer, done: &JobDone) {
         JobDone::Checked { torrent, pieces, result } => {
             head(out, 1, *torrent);
             out.list(pieces, |out, piece| out.number(piece.get().into()));
-            outcome(
-                out,
-                result,
-                |out, good| out.list(good, |out, good| out.byte((*good).into())),
-                disk_error,
-            );
+            let verdicts =
+                |out: &mut Writer, good: &Vec<bool>| out.list(good, |out, good| out.byte((*good).into()));
+            outcome(out, result, verdicts, disk_error);
         }
         JobDone::Stored { torrent, piece, blocks: _, result } => {
             head(out, 2, *torrent);
             out.number(piece.get().into());
-            outcome(
-                out,
-                result,
-                |out, digests| out.list(digests, |out, digest| out.bytes(digest)),
-                store_error,
-            );
+            let digests =
+                |out: &mut Writer, list: &Vec<_>| out.list(list, |out, digest: &[u8; 20]| out.bytes(digest));
+            outcome(out, result, digests, store_error);
         }
         JobDone::Read { torrent, peer, range, result } => {
             head(out, 3, *torrent);
@@ -279,9 +274,14 @@ fn job_done(out: &mut Writer, done: &JobDone) {
             }
             out.bytes(host.as_bytes());
             out.number((*port).into());
-            let addrs =
-                |out: &mut Writer, addrs: &Vec<SocketAddr>| out.list(addrs, |out, addr| out.addr(*addr));
-            outcome(out, result, addrs, |out, why| out.bytes(why.as_bytes()));
+            outcome(out, result, |out, addrs| list_addrs(out, addrs), |out, why| out.bytes(why.as_bytes()));
+        }
+        JobDone::Fetched { torrent, seed, run, blocks, result } => {
+            head(out, 10, *torrent);
+            out.len(*seed);
+            out.number(*run);
+            out.list(blocks, |out, block| out.len(block.as_slice().len()));
+            outcome(out, result, |_, ()| {}, fetch_failure);
         }
         JobDone::Chosen { torrent, result } => {
             head(out, 9, *torrent);
@@ -347,6 +347,15 @@ fn store_error(out: &mut Writer, error: &StoreError) {
     }
 }
 
+fn list_addrs(out: &mut Writer, addrs: &[SocketAddr]) {
+    out.list(addrs, |out, addr| out.addr(*addr));
+}
+
+fn fetch_failure(out: &mut Writer, failure: &FetchFailure) {
+    fetch_error(out, &failure.error);
+    out.number(failure.retry_after.map_or(0, |after| after.as_secs().saturating_add(1)));
+}
+
 fn fetch_error(out: &mut Writer, error: &FetchError) {
     let (kind, number, text) = match error {
         FetchError::Status(status) => (0, u64::from(*status), ""),
@@ -356,6 +365,7 @@ fn fetch_error(out: &mut Writer, error: &FetchError) {
         FetchError::Url(why) => (4, 0, why.as_str()),
         FetchError::Failed(why) => (5, 0, why.as_str()),
         FetchError::NoAddress => (6, 0, ""),
+        FetchError::Unfit(why) => (7, 0, why.as_str()),
     };
     out.byte(kind);
     out.number(number);

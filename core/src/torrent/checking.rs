@@ -131,6 +131,7 @@ impl Torrent {
             self.phase = Phase::Leeching(Box::new(download));
             files.into_iter().for_each(|file| self.tell_file(cx, file));
         }
+        self.fill_web(cx);
         self.announce_due(cx);
         cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
     }

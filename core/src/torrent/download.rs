@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::verdict::{Giver, Verdicts};
+use super::web;
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
 use crate::job::{BlockDigest, Job};
@@ -15,6 +16,7 @@ use crate::piece::{BlockRef, PieceIndex};
 use crate::priority::Priority;
 use crate::storage::Storage;
 use crate::time::Instant;
+use crate::webseed::first_run;
 use crate::wire::Message;
 
 /// Blocks that a peer may have sent unasked, less those it was asked for, before it is left. Blocks
@@ -127,11 +129,7 @@ impl Download {
         if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
             return;
         }
-        let mut may_open = cx.budget.pieces_to_open(self.piece_len());
-        if self.counted == 0 {
-            // One piece is always allowed, or small limits and large pieces would stop everything.
-            may_open = may_open.max(1);
-        }
+        let may_open = self.may_open(cx);
         let mut blocks = Vec::new();
         self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
         let opened = self.settle(cx);
@@ -144,6 +142,34 @@ impl Download {
         }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);
+    }
+
+    /// Blocks to ask of a web seed: at most `count`, each of which follows on the one before.
+    pub(crate) fn pick_run(
+        &mut self,
+        cx: &mut Cx,
+        source: PeerKey,
+        next: Option<PieceIndex>,
+        count: usize,
+    ) -> Vec<BlockRef> {
+        let may_open = self.may_open(cx);
+        let mut blocks = Vec::new();
+        self.picker.pick_run(&mut cx.rng, source, next, count, may_open, &mut blocks);
+        let run = first_run(self.storage.metainfo.geometry(), &mut blocks);
+        // What lies elsewhere is for the next run, or for others.
+        blocks.into_iter().for_each(|block| self.picker.give_back(source, block));
+        let opened = self.settle(cx);
+        if run.is_empty() && opened >= may_open {
+            cx.budget.starve(self.torrent);
+        }
+        run
+    }
+
+    /// How many pieces may be opened now.
+    fn may_open(&self, cx: &Cx) -> usize {
+        let may_open = cx.budget.pieces_to_open(self.piece_len());
+        // One piece is always allowed, or small limits and large pieces would stop everything.
+        if self.counted == 0 { may_open.max(1) } else { may_open }
     }
 
     /// Takes in a block. Returns how many bytes of it served nothing.
@@ -179,7 +205,10 @@ impl Download {
     /// Hands a piece whose blocks are all there to a worker.
     fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
         let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
-        let giver = |key| peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
+        let giver = |key| {
+            let known = peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
+            known.or_else(|| web::giver(key))
+        };
         self.storing.insert(piece, givers.into_iter().map(giver).collect());
         let digest_blocks = self.verdicts.is_suspect(piece);
         let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));

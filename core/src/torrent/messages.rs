@@ -272,6 +272,9 @@ impl Torrent {
 
     /// Leaves a peer that sent bad data, for long. It may have come back under another key.
     fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
+        if self.strike_web(cx, &giver) {
+            return;
+        }
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
         for key in &self.peers {

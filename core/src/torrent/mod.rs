@@ -16,6 +16,7 @@ mod rounds;
 mod saving;
 mod upload;
 mod verdict;
+mod web;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
 use crate::time::Instant;
+use crate::webseed::WebSeeds;
 use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
@@ -65,6 +67,7 @@ pub(crate) struct Torrent {
     choker: Choker,
     choosing: Choosing,
     saving: Saving,
+    web: WebSeeds,
     /// Peers that may request.
     unchoked_count: usize,
     /// Whether a slot has become free.
@@ -130,6 +133,7 @@ impl Torrent {
             choker: Choker::default(),
             choosing,
             saving: Saving::default(),
+            web: WebSeeds::new(add.web_seeds),
             unchoked_count: 0,
             slots_changed: false,
             may_ask: false,
@@ -185,6 +189,9 @@ impl Torrent {
     /// Asks every peer with room in its pipeline, if there may be something new to ask for.
     pub(crate) fn refill(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let Phase::Leeching(download) = &mut self.phase else { return };
+        if !download.refill {
+            return;
+        }
         while std::mem::take(&mut download.refill) {
             let was_endgame = download.picker.in_endgame();
             for key in &self.peers {
@@ -195,6 +202,7 @@ impl Torrent {
             // What the first peers were not given they may share once nothing else is left.
             download.refill |= !was_endgame && download.picker.in_endgame();
         }
+        self.fill_web(cx);
     }
 
     /// Asks all peers again: the session has room for pieces again.
@@ -372,6 +380,7 @@ impl Torrent {
             down_rate: self.down.per_second_at(now),
             up_rate: self.up.per_second_at(now),
             peer_count: self.peers.len(),
+            web_seed_count: self.web.busy_count(),
             seed_count,
             unchoked_count,
             candidate_count: self.candidates.len(),

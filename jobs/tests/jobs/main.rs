@@ -8,3 +8,4 @@ mod http;
 mod start;
 mod transfer;
 mod verify;
+mod web;

@@ -148,6 +148,7 @@ pub(crate) fn to_download(sample: &Sample, folder: &Folder, peers: &[SocketAddr]
         purpose: Purpose::Download,
         check: Check::Auto,
         choice: Choice::default(),
+        web_seeds: Vec::new(),
         tiers: Vec::new(),
         peers: peers.to_vec(),
         hosts: Vec::new(),
