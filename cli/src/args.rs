@@ -52,6 +52,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Make a torrent of a file or folder
     Create(CreateArgs),
+    /// Change a torrent's trackers, web seeds or comment; its info-hash stays
+    ///
+    /// What is not named stays as it is. The file is replaced whole or not at all.
+    Edit(EditArgs),
     /// Print a torrent's magnet link
     Magnet(MagnetArgs),
     /// Ask a torrent's trackers how many peers it has
@@ -147,6 +151,34 @@ pub struct CreateArgs {
     /// Print one JSON object about the new torrent
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `edit`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub struct EditArgs {
+    /// The .torrent file
+    pub file: PathBuf,
+    /// Where the changed torrent goes [default: the file itself]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A tracker's announce URL, in place of those that are there; repeatable
+    ///
+    /// Each is a tier of its own; commas within one separate trackers of the same tier.
+    #[arg(long = "tracker", value_name = "URL", value_parser = parse_tier, group = "change")]
+    pub tiers: Vec<Tier>,
+    /// Take all trackers out
+    #[arg(long, conflicts_with = "tiers", group = "change")]
+    pub no_trackers: bool,
+    /// A web seed's URL, in place of those that are there; repeatable
+    #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed, group = "change")]
+    pub web_seeds: Vec<String>,
+    /// Take all web seeds out
+    #[arg(long, conflicts_with = "web_seeds", group = "change")]
+    pub no_web_seeds: bool,
+    /// Words to go with it; none take the comment out
+    #[arg(long, value_name = "TEXT", group = "change")]
+    pub comment: Option<String>,
 }
 
 /// The trackers of one tier.

@@ -56,6 +56,7 @@ fn dispatch(cli: Cli, signals: &Signals) -> Result<Exit, Failure> {
         Command::Verify(args) => command::verify::run(&args),
         Command::Info(args) => command::info::run(&args),
         Command::Create(args) => command::create::run(&args),
+        Command::Edit(args) => command::edit::run(&args),
         Command::Magnet(args) => command::magnet::run(&args),
         Command::Scrape(args) => command::scrape::run(&args, signals),
         Command::Tracker(args) => command::tracker::run(&args, signals),

@@ -115,7 +115,7 @@ fn check_names(args: &CreateArgs, metainfo: &Metainfo, listing: &Listing) -> Res
 }
 
 /// Writes the file whole or not at all. An old one stays until the new one is there.
-fn write(output: &Path, raw: &[u8], force: bool) -> io::Result<()> {
+pub(super) fn write(output: &Path, raw: &[u8], force: bool) -> io::Result<()> {
     let mut part = output.as_os_str().to_owned();
     if force {
         part.push(".part");

@@ -1,6 +1,7 @@
 //! What a .torrent file says (BEP 3, 12, 27, 47).
 
 mod create;
+mod edit;
 mod error;
 mod layout;
 mod parse;
@@ -12,6 +13,7 @@ mod tiers;
 mod unique;
 
 pub use create::{Content, Create, auto_piece_len};
+pub use edit::Edit;
 pub use error::{MetainfoError, Place};
 pub use layout::{File, Layout, Span};
 pub(crate) use tiers::{TRACKER_COUNT_MAX, WEB_SEED_COUNT_MAX, tracker_url, web_seed_url};
