@@ -11,6 +11,7 @@ mod choker;
 mod hash;
 mod metainfo;
 mod picker;
+mod tracker;
 mod transfer;
 mod wire;
 
@@ -28,6 +29,7 @@ fn main() {
     choker::bench(&mut criterion);
     metainfo::bench(&mut criterion);
     hash::bench(&mut criterion);
+    tracker::bench(&mut criterion);
     transfer::bench(&mut criterion);
     criterion.final_summary();
 }

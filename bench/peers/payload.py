@@ -53,6 +53,8 @@ def make(scratch, size, piece_len, announce):
     folder.mkdir(exist_ok=True)
     payload = folder / name
     if not payload.exists():
+        for other in folder.iterdir():
+            other.unlink()
         chance = random.Random(size)
         with open(payload, "wb") as file:
             for start in range(0, size, MIB):

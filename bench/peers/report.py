@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import textwrap
 from pathlib import Path
 
 import plot
@@ -42,6 +43,7 @@ def row(runs):
         "cpu": statistics.median(cpu), "cpu_min": min(cpu), "cpu_max": max(cpu),
         "system": median(lambda run: run["system"] / (run["bytes"] / GIB)),
         "wall": median(lambda run: run["wall"]),
+        "wall_gib": median(lambda run: run["wall"] / (run["bytes"] / GIB)),
         "mib_s": median(lambda run: run["bytes"] / 2**20 / run["wall"]),
         "flow": median(lambda run: run.get("flow_mib_s")),
         "first": median(lambda run: run.get("first")),
@@ -86,21 +88,24 @@ def full_table(rows):
     return "\n".join(out)
 
 
-def overview(table):
-    """CPU seconds for a GiB: one row for each work, one column for each client."""
-    names = {w.name: w.title for w in works.ALL}
-    clients = ["bare", "peerless mio", "peerless smol"]
-    clients += sorted({c for rows in table.values() for c in rows if c != "bare" and not is_ours(c)}, key=str.lower)
-    out = ["| CPU-s/GiB | " + " | ".join(clients) + " |", "| --- |" + " ---: |" * len(clients)]
-    for work, rows in table.items():
+def overview(table, all_cores):
+    """One row for each work, one column for each client: CPU time for a GiB, or time if it's on all cores."""
+    figure, unit = ("wall_gib", "s/GiB, two cores") if all_cores else ("cpu", "CPU-s/GiB, one core")
+    rows = {w.title.split(", two")[0].split(", one")[0]: table[w.name]
+            for w in works.ALL if w.name in table and w.all_cores == all_cores}
+    clients = [] if all_cores else ["bare"]
+    clients += ["peerless"] if all_cores else ["peerless mio", "peerless smol"]
+    clients += sorted({c for row in rows.values() for c in row if c != "bare" and not is_ours(c)}, key=str.lower)
+    out = [f"| {unit} | " + " | ".join(clients) + " |", "| --- |" + " ---: |" * len(clients)]
+    for title, row in rows.items():
+        best = min((r[figure] for c, r in row.items() if figure in r and c != "bare"), default=None)
         cells = []
-        best = min((row["cpu"] for c, row in rows.items() if "cpu" in row and c != "bare"), default=None)
         for client in clients:
-            row = rows.get(client) or (rows.get("peerless") if is_ours(client) else None)
-            text = "" if row is None else number(row["cpu"]) if "cpu" in row else "fails"
-            cells.append(f"**{text}**" if row and row.get("cpu") == best else text)
-        out.append(f"| {names[work]} | " + " | ".join(cells) + " |")
-    return "\n".join(out)
+            found = row.get(client) or (row.get("peerless") if is_ours(client) else None)
+            text = "" if found is None else number(found[figure]) if figure in found else "fails"
+            cells.append(f"**{text}**" if found and found.get(figure) == best else text)
+        out.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(out) if rows else ""
 
 
 def figures(table, work):
@@ -118,26 +123,28 @@ def head(lines):
     machines = list(dict.fromkeys(line["machine"] for line in lines))
     rounds = max(line["round"] for line in lines) + 1
     quick = " A short run with little payload: read it as a sketch." if any(l["quick"] for l in lines) else ""
-    return (f"Measured on: {'; '.join(machines)}. Medians of {rounds} interleaved "
-            f"{'rounds' if rounds > 1 else 'round'}, data in memory, one core for the client under test.{quick}")
+    medians = "One round" if rounds == 1 else f"Medians of {rounds} interleaved rounds"
+    return textwrap.fill(f"{medians} on {'; '.join(machines)}; data in memory, traffic within the machine, the "
+                         f"client under test alone on its cores.{quick}", 100)
 
 
 def write(results, folder, readme):
     table, lines = read(results)
     names = {w.name: w.title for w in works.ALL}
+    one_core = {names[w.name]: table[w.name] for w in works.ALL if w.name in table and not w.all_cores}
     title = "CPU seconds for a GiB (lower is better)"
-    (folder / "results.svg").write_text(plot.bars(title, {names[w]: rows for w, rows in table.items()}))
+    (folder / "results.svg").write_text(plot.bars(title, one_core))
     parts = ["# Beside other clients", head(lines), "Made by `run.py report`; README.md says what the columns mean.",
              "![the same as bars](results.svg)"]
     for work, rows in table.items():
         parts += [f"## {names[work][0].upper()}{names[work][1:]}", full_table(rows)]
     (folder / "results.md").write_text("\n\n".join(parts) + "\n")
     if readme:
-        section = [head(lines), overview(table)]
+        section = [head(lines), overview(table, False), overview(table, True)]
         if "download-256" in table:
-            section += [f"The download with 256 KiB pieces:", figures(table, "download-256")]
+            section += ["The download with 256 KiB pieces:", figures(table, "download-256")]
         section += ["![CPU seconds for a GiB, as bars](bench/peers/results.svg)"]
-        replace(readme, "\n\n".join(section))
+        replace(readme, "\n\n".join(filter(None, section)))
 
 
 def replace(readme, section):

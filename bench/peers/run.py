@@ -106,7 +106,6 @@ def measure(args):
                     line = head | {"version": versions[line["client"]]} | line
                     with open(args.results, "a") as file:
                         file.write(json.dumps(line) + "\n")
-        shutil.rmtree(lab.scratch / "payload", ignore_errors=True)
 
 
 def run_work(args, lab, work, able):
@@ -155,8 +154,8 @@ def main():
     command.add_argument("--clients", type=lambda text: text.split(","),
                          help=", ".join(dict.fromkeys(c.name for c in clients.ALL)))
     command.add_argument("--peerless", type=Path, default=TARGET / "release/peerless", help="the program")
-    command.add_argument("--scratch", default="/dev/shm", help="a folder in memory with 6 GiB free")
-    command.add_argument("--timeout", type=float, default=120, help="seconds for a run")
+    command.add_argument("--scratch", default="/dev/shm", help="a folder in memory with 5 GiB free")
+    command.add_argument("--timeout", type=float, default=180, help="seconds for a run")
     command = commands.add_parser("report")
     command.add_argument("--readme", type=Path, help="rewrite what is between its two speed markers")
     for command in commands.choices.values():

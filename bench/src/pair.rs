@@ -92,8 +92,8 @@ impl Pair {
             }
             side.drain();
             while let Some(job) = side.jobs.pop() {
-                if let Job::Store { blocks, .. } = &job {
-                    self.blocks_stored += blocks.len() as u64;
+                if let Job::Store { pieces, .. } = &job {
+                    self.blocks_stored += pieces.iter().map(|piece| piece.blocks.len() as u64).sum::<u64>();
                 }
                 let done = run_job(job, side.has_all);
                 side.session.handle_input(self.now, Input::Done(done));
@@ -176,8 +176,9 @@ fn run_job(job: Job, has_all: bool) -> JobDone {
             let block = Block::new(vec![0; range.len() as usize]);
             JobDone::Read { torrent, peer, range, result: Ok(block) }
         }
-        Job::Store { torrent, piece, blocks, .. } => {
-            JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) }
+        Job::Store { torrent, pieces, .. } => {
+            let stored = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new())));
+            JobDone::Stored { torrent, pieces: stored.collect() }
         }
         Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
         job => panic!("no answer to {job:?}"),

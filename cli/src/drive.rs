@@ -1,6 +1,6 @@
 //! One session on real sockets, under either runtime, until it has shut down.
 
-use peerless_core::{Event, Instant, Job, JobDone, Session};
+use peerless_core::{Event, Instant, Session};
 use peerless_jobs::Jobs;
 
 use crate::args::RuntimeArg;
@@ -33,8 +33,7 @@ impl Run {
         on_event: impl FnMut(&mut Session, Instant, Event),
     ) -> Result<(), Failure> {
         let Self { runtime, listeners: Listeners { tcp, udp, .. }, options, late_exit } = self;
-        let jobs = Jobs::new(options);
-        let work = move |job: Job| -> JobDone { jobs.run(job) };
+        let work = Jobs::new(options);
         let done = match runtime {
             RuntimeArg::Mio => {
                 let options =

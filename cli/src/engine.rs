@@ -20,7 +20,7 @@ use crate::progress::Screen;
 use crate::signal::Signals;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{files, random, source};
+use crate::{descriptors, files, random, source};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -87,12 +87,16 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         // Told now, and not once the first part is to be written.
         File::create(path).map_err(|error| Failure::unwritable(path, &error))?;
     }
+    if let Some(words) = descriptors::make_room(loaded.len(), plan.network.max_peers) {
+        transfer.note(&words);
+    }
     let listeners = Listeners::bind(plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
     transfer.start(plan.network.runtime.name(), listeners.port, unix_time);
     let config = Config {
         listen_port: Some(listeners.port),
         peers_max: plan.network.max_peers.into(),
+        hash_width: peerless_jobs::hash::width(),
         progress_interval: Some(PROGRESS_INTERVAL),
         record: plan.network.record.is_some(),
         ..Config::default()

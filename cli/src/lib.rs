@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod command;
+pub mod descriptors;
 pub mod drive;
 pub mod engine;
 pub mod exit;

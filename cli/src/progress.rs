@@ -1,4 +1,7 @@
 //! What people see while a transfer runs: bars on a terminal, elsewhere a plain line now and then.
+//! With many torrents, one for all of them.
+
+mod sum;
 
 use std::env;
 use std::io::{IsTerminal, stderr};
@@ -11,18 +14,28 @@ use peerless_core::{Instant, Progress, State};
 use crate::format;
 use crate::json::state_name;
 use crate::out;
+use sum::Sum;
 
 /// How often a torrent gets a line where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most torrents that each have a bar or line of their own: more would fill the screen.
+const SINGLES_MAX: usize = 10;
+
 /// A torrent's bar.
 const TRANSFER_TEMPLATE: &str = "{prefix:12!} [{bar:8}] {wide_msg}";
+
+/// The bar of all torrents together.
+const SUM_TEMPLATE: &str = "{prefix} [{bar:8}] {wide_msg}";
 
 /// Where people look.
 #[derive(Debug)]
 pub struct Screen {
     kind: Kind,
     torrents: Vec<Shown>,
+    sum: Sum,
+    /// The bar of all torrents together, once there are too many for one each.
+    sum_bar: Option<ProgressBar>,
 }
 
 #[derive(Debug)]
@@ -50,26 +63,50 @@ impl Screen {
         } else {
             Kind::Plain
         };
-        Self { kind, torrents: Vec::new() }
+        Self { kind, torrents: Vec::new(), sum: Sum::default(), sum_bar: None }
     }
 
     /// Shows a further torrent, under the number that the others follow on.
     pub fn add(&mut self, name: &str, total_len: u64) {
         let name = escaped(name).to_string();
-        let bar = match &self.kind {
-            Kind::Silent | Kind::Plain => None,
-            Kind::Bars(bars) => {
-                let bar = bars.add(ProgressBar::new(total_len));
-                bar.set_style(template(TRANSFER_TEMPLATE));
-                bar.set_prefix(name.clone());
-                Some(bar)
-            }
+        let bar = if self.torrents.len() < SINGLES_MAX {
+            self.bar(TRANSFER_TEMPLATE, name.clone(), total_len)
+        } else {
+            None
         };
+        self.sum.add(total_len);
         self.torrents.push(Shown { name, bar, line_at: Instant::START });
+        if self.is_sum() {
+            self.torrents
+                .iter_mut()
+                .filter_map(|shown| shown.bar.take())
+                .for_each(|bar| bar.finish_and_clear());
+            match &self.sum_bar {
+                Some(bar) => bar.set_prefix(self.sum.name()),
+                None => self.sum_bar = self.bar(SUM_TEMPLATE, self.sum.name(), 0),
+            }
+        }
+    }
+
+    fn bar(&self, look: &str, name: String, total_len: u64) -> Option<ProgressBar> {
+        let Kind::Bars(bars) = &self.kind else { return None };
+        let bar = bars.add(ProgressBar::new(total_len));
+        bar.set_style(template(look));
+        bar.set_prefix(name);
+        Some(bar)
+    }
+
+    /// Whether torrents are too many to be shown one by one.
+    const fn is_sum(&self) -> bool {
+        self.torrents.len() > SINGLES_MAX
     }
 
     /// Shows a torrent's figures.
     pub fn update(&mut self, number: usize, now: Instant, progress: &Progress) {
+        self.sum.update(number, progress);
+        if self.is_sum() {
+            return self.update_sum(now);
+        }
         let Some(shown) = self.torrents.get_mut(number) else { return };
         if let Some(bar) = &shown.bar {
             bar.set_length(progress.wanted_len);
@@ -78,6 +115,19 @@ impl Screen {
         } else if matches!(self.kind, Kind::Plain) && now.since(shown.line_at) >= LINE_INTERVAL {
             shown.line_at = now;
             out::tell(&format!("{}: {}", shown.name, figures(progress)));
+        }
+    }
+
+    fn update_sum(&mut self, now: Instant) {
+        if let Some(bar) = &self.sum_bar {
+            if self.sum.is_due(now, Duration::ZERO) {
+                let (done_len, wanted_len) = self.sum.lens();
+                bar.set_length(wanted_len);
+                bar.set_position(done_len);
+                bar.set_message(self.sum.words());
+            }
+        } else if matches!(self.kind, Kind::Plain) && self.sum.is_due(now, LINE_INTERVAL) {
+            out::tell(&format!("{}: {}", self.sum.name(), self.sum.words()));
         }
     }
 
@@ -91,6 +141,14 @@ impl Screen {
     /// Takes the torrent's bar away.
     pub fn finish(&mut self, number: usize) {
         if let Some(bar) = self.torrents.get_mut(number).and_then(|shown| shown.bar.take()) {
+            bar.finish_and_clear();
+        }
+        self.sum.finish(number);
+    }
+
+    /// Takes away what is left.
+    pub fn end(&mut self) {
+        if let Some(bar) = self.sum_bar.take() {
             bar.finish_and_clear();
         }
     }
@@ -198,10 +256,10 @@ fn short_figures(progress: &Progress) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn progress(state: State) -> Progress {
+    pub(super) fn progress(state: State) -> Progress {
         Progress {
             state,
             done_len: 150 << 20,
@@ -242,5 +300,6 @@ mod tests {
     #[test]
     fn the_bars_template_is_valid() {
         assert!(ProgressStyle::with_template(TRANSFER_TEMPLATE).is_ok());
+        assert!(ProgressStyle::with_template(SUM_TEMPLATE).is_ok());
     }
 }

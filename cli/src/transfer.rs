@@ -7,6 +7,7 @@ mod summary;
 mod tests;
 mod words;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Voice {
 #[derive(Debug)]
 pub struct Transfer<W = io::Stdout> {
     torrents: Vec<Torrent>,
+    /// Where in the list each is that is not over.
+    by_key: BTreeMap<TorrentKey, usize>,
     failures: Vec<Exit>,
     purpose: Purpose,
     voice: Voice,
@@ -68,7 +71,15 @@ impl<W: Write> Transfer<W> {
     /// A run without torrents yet.
     #[must_use]
     pub const fn new(purpose: Purpose, voice: Voice, screen: Screen, json: JsonLines<W>) -> Self {
-        Self { torrents: Vec::new(), failures: Vec::new(), purpose, voice, screen, json }
+        Self {
+            torrents: Vec::new(),
+            by_key: BTreeMap::new(),
+            failures: Vec::new(),
+            purpose,
+            voice,
+            screen,
+            json,
+        }
     }
 
     /// Tells that the run begins.
@@ -90,6 +101,7 @@ impl<W: Write> Transfer<W> {
             files: summary.file_count,
             pieces: summary.piece_count,
         });
+        self.by_key.insert(key, self.torrents.len());
         self.torrents.push(Torrent {
             key,
             summary,
@@ -166,13 +178,15 @@ impl<W: Write> Transfer<W> {
         for at in 0..self.torrents.len() {
             self.screen.finish(at);
         }
+        self.screen.end();
         let exit = self.failures.first().copied().unwrap_or(Exit::Done);
         self.json.write(&Line::End { code: exit.code() });
         exit
     }
 
     fn find(&mut self, key: TorrentKey) -> Option<(usize, &mut Torrent)> {
-        self.torrents.iter_mut().enumerate().find(|(_, torrent)| torrent.key == key && !torrent.is_over)
+        let at = *self.by_key.get(&key)?;
+        Some((at, self.torrents.get_mut(at)?))
     }
 
     fn on_checking(&mut self, key: TorrentKey, done: u32, total: u32, bad: u32) {
@@ -332,8 +346,8 @@ impl<W: Write> Transfer<W> {
         let torrent = self.torrents.get_mut(at)?;
         torrent.is_over = true;
         let key = torrent.key;
-        let all = self.torrents.iter().all(|torrent| torrent.is_over);
-        Some(if all { Action::ShutDown } else { Action::Remove(key) })
+        self.by_key.remove(&key);
+        Some(if self.by_key.is_empty() { Action::ShutDown } else { Action::Remove(key) })
     }
 
     fn tell_failure(&mut self, failure: &Failure, info_hash: Option<InfoHash>) {

@@ -1,6 +1,6 @@
 //! A set of pieces: who has what.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use bitvec::order::Msb0;
 use bitvec::vec::BitVec;
@@ -160,10 +160,28 @@ impl Bitfield {
     /// The pieces in the set, in order.
     pub fn iter(&self, geometry: &Geometry) -> impl Iterator<Item = PieceIndex> {
         let all = if self.bits.is_none() { self.has_count } else { 0 };
-        let some = self.bits.iter().flat_map(|bits| bits.iter_ones());
-        let some = some.filter_map(|index| u32::try_from(index).ok());
+        self.pieces(geometry, all, 0)
+    }
+
+    /// The pieces that are not in the set, in order.
+    pub fn missing(&self, geometry: &Geometry) -> impl Iterator<Item = PieceIndex> {
+        let all = if self.bits.is_none() { self.piece_count - self.has_count } else { 0 };
+        self.pieces(geometry, all, u64::MAX)
+    }
+
+    /// The first `all` pieces if there are no bits, else those whose bit differs from its one in
+    /// `flip`.
+    fn pieces(&self, geometry: &Geometry, all: u32, flip: u64) -> impl Iterator<Item = PieceIndex> {
         let geometry = *geometry;
-        (0..all).chain(some).filter_map(move |index| geometry.piece(index))
+        let bytes = self.as_bytes().unwrap_or_default();
+        (0..all).chain(ones(bytes, flip)).filter_map(move |index| geometry.piece(index))
+    }
+
+    /// 64 pieces from `64 * index` on, the first in the highest bit; zeros if there are no bits, and
+    /// behind the last piece.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        let bytes = self.as_bytes().unwrap_or_default();
+        bytes.get(index * 8..).map_or(0, |bytes| word(bytes.get(..8).unwrap_or(bytes)))
     }
 
     /// The bits, eight pieces a byte, if the set is neither empty nor full.
@@ -202,6 +220,35 @@ impl Bitfield {
             self.bits = None;
         }
     }
+}
+
+/// The numbers of the bits that differ from their one in `flip`, 64 at a time: most sets of a large
+/// torrent are nearly empty or nearly full.
+fn ones(bytes: &[u8], flip: u64) -> impl Iterator<Item = u32> {
+    let mut words = (0_u32..).step_by(64).zip(bytes.chunks(8));
+    let (mut first, mut left) = (0, 0);
+    iter::from_fn(move || {
+        while left == 0 {
+            let bytes;
+            (first, bytes) = words.next()?;
+            left = word(bytes) ^ flip;
+        }
+        let bit = left.leading_zeros();
+        left ^= 1 << (u64::BITS - 1 - bit);
+        Some(first + bit)
+    })
+}
+
+/// Up to eight bytes as they stand, zeros behind them.
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or_else(
+        || {
+            let mut whole = [0; 8];
+            whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(whole)
+        },
+        |whole| u64::from_be_bytes(*whole),
+    )
 }
 
 impl fmt::Debug for Bitfield {
@@ -246,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_vector_of_bools(count in 1_u32..70, flips in prop::collection::vec(0_u32..70, 0..100)) {
+        fn agrees_with_a_vector_of_bools(count in 1_u32..200, flips in prop::collection::vec(0_u32..200, 0..300)) {
             let geometry = geometry(count);
             let mut set = Bitfield::empty(count);
             let mut model = vec![false; count as usize];
@@ -259,6 +306,8 @@ mod tests {
             let want: Vec<_> = geometry.pieces().filter(|piece| model[piece.as_usize()]).collect();
             prop_assert_eq!(set.iter(&geometry).collect::<Vec<_>>(), &want[..]);
             prop_assert_eq!(set.count() as usize, want.len());
+            let missing: Vec<_> = geometry.pieces().filter(|piece| !model[piece.as_usize()]).collect();
+            prop_assert_eq!(set.missing(&geometry).collect::<Vec<_>>(), missing);
             let odd = geometry.pieces().filter(|piece| piece.get() % 2 == 1);
             let mut other = Bitfield::empty(count);
             odd.for_each(|piece| { other.insert(piece); });

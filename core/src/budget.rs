@@ -35,6 +35,10 @@ pub(crate) struct Budget {
     turn: Option<PeerKey>,
     /// Whether who is first in line did not fit, and nothing has ended since.
     full: bool,
+    /// Torrents that have pieces counted here.
+    holders: BTreeSet<TorrentKey>,
+    /// Peers that were asked for blocks since reading last went on: others were never held up.
+    asked: BTreeSet<PeerKey>,
     /// Torrents that had no room to open a piece.
     starved: BTreeSet<TorrentKey>,
     /// Whether a piece has ended since the starved were last taken.
@@ -55,6 +59,8 @@ impl Budget {
             waiting: VecDeque::new(),
             turn: None,
             full: false,
+            holders: BTreeSet::new(),
+            asked: BTreeSet::new(),
             starved: BTreeSet::new(),
             freed: false,
             short: false,
@@ -123,6 +129,30 @@ impl Budget {
         self.disk_busy
     }
 
+    /// Notes whether a torrent has pieces counted here.
+    pub(crate) fn set_holder(&mut self, torrent: TorrentKey, holds: bool) {
+        if holds {
+            self.holders.insert(torrent);
+        } else {
+            self.holders.remove(&torrent);
+        }
+    }
+
+    /// The torrents that have pieces counted here.
+    pub(crate) fn holders(&self) -> Vec<TorrentKey> {
+        self.holders.iter().copied().collect()
+    }
+
+    /// Notes that a peer owes blocks from now on.
+    pub(crate) fn note_asked(&mut self, peer: PeerKey) {
+        self.asked.insert(peer);
+    }
+
+    /// The peers that owed blocks since this was last called. Who still does is to be noted anew.
+    pub(crate) fn take_asked(&mut self) -> BTreeSet<PeerKey> {
+        std::mem::take(&mut self.asked)
+    }
+
     /// Takes `len` bytes for an upload, or notes that `peer` waits for them.
     ///
     /// Uploads may use half of the limit; the first is always allowed, so that one can go on. Who
@@ -158,6 +188,7 @@ impl Budget {
     /// Forgets a peer that is gone.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         self.waiting.retain(|waiting| *waiting != peer);
+        self.asked.remove(&peer);
     }
 }
 

@@ -21,6 +21,11 @@ pub struct Config {
     ///
     /// 500 is the queue that most clients keep; what is beyond it they drop.
     pub requests_max: usize,
+    /// Pieces that the workers hash side by side: so many that are complete are given to them at
+    /// once, and each waits a moment for others to come.
+    ///
+    /// 1 by default, for workers that hash one piece after the other: none waits.
+    pub hash_width: usize,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
@@ -37,6 +42,7 @@ impl Default for Config {
             half_open_max: 50,
             buffer_len_max: 64 * 1024 * 1024,
             requests_max: 500,
+            hash_width: 1,
             upload_slots: 8,
             progress_interval: None,
             record: false,

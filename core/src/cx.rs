@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::block::BlockPool;
+use crate::block::{BlockPool, RunPool};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::id::PeerId;
@@ -24,6 +24,7 @@ pub(crate) struct Cx {
     pub(crate) rng: Rng,
     pub(crate) timers: TimerTable<TimerKey>,
     pub(crate) pool: BlockPool,
+    pub(crate) runs: RunPool,
     pub(crate) budget: Budget,
     /// Our name on the wire.
     pub(crate) peer_id: PeerId,
@@ -75,14 +76,26 @@ pub(crate) enum TorrentTimer {
     Dial,
     Choke,
     Save,
+    /// Until complete pieces wait no longer for others.
+    Store,
+    /// Until blocks in flight are waited for no longer from one peer alone.
+    Endgame,
     Progress,
     /// Until a web seed may be asked again.
     Web,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Announce, Self::Dial, Self::Choke, Self::Save, Self::Progress, Self::Web];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Announce,
+        Self::Dial,
+        Self::Choke,
+        Self::Save,
+        Self::Store,
+        Self::Endgame,
+        Self::Progress,
+        Self::Web,
+    ];
 }
 
 impl Cx {
@@ -94,6 +107,7 @@ impl Cx {
             config,
             timers: TimerTable::default(),
             pool: BlockPool::default(),
+            runs: RunPool::default(),
             peer_id: PeerId::random(&mut rng),
             announce_key: rng.next_u32(),
             rng,

@@ -73,18 +73,14 @@ pub enum Job {
         /// In rising order, at least one.
         pieces: Vec<PieceIndex>,
     },
-    /// Verify a piece and, if it is right, write it.
+    /// Verify pieces and write those that are right.
     Store {
         /// Which torrent.
         torrent: TorrentKey,
         /// Its data.
         storage: Arc<Storage>,
-        /// Which piece.
-        piece: PieceIndex,
-        /// All of its blocks, in order.
-        blocks: Vec<Block>,
-        /// Whether to report each block's digest even if the piece is right.
-        digest_blocks: bool,
+        /// At least one; several, so that a worker can hash them side by side.
+        pieces: Vec<FullPiece>,
     },
     /// Read a range of a piece that we have, for a peer.
     Read {
@@ -96,6 +92,8 @@ pub enum Job {
         storage: Arc<Storage>,
         /// What to read: one block, or a run of them.
         range: BlockRef,
+        /// Where to put it: as long as the range. What it holds means nothing.
+        buffer: Block,
     },
     /// Sync what was written, then claim `have` in the resume file.
     Save {
@@ -155,6 +153,36 @@ pub enum Job {
         /// The part.
         bytes: Vec<u8>,
     },
+}
+
+/// A piece that has come whole.
+#[derive(Debug, Hash)]
+pub struct FullPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// All of its blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Whether to report each block's digest even if the piece is right.
+    pub digest_blocks: bool,
+}
+
+impl FullPiece {
+    /// It has been dealt with, and this came of it.
+    #[must_use]
+    pub fn stored(self, result: Result<Vec<BlockDigest>, StoreError>) -> StoredPiece {
+        StoredPiece { piece: self.piece, blocks: self.blocks, result }
+    }
+}
+
+/// What came of a [`FullPiece`].
+#[derive(Debug)]
+pub struct StoredPiece {
+    /// Which.
+    pub piece: PieceIndex,
+    /// The blocks, so that their memory serves again.
+    pub blocks: Vec<Block>,
+    /// With `digest_blocks` the digest of each block, else nothing.
+    pub result: Result<Vec<BlockDigest>, StoreError>,
 }
 
 /// Who is at a host whose addresses are looked up.
@@ -224,12 +252,8 @@ pub enum JobDone {
     Stored {
         /// Which torrent.
         torrent: TorrentKey,
-        /// Which piece.
-        piece: PieceIndex,
-        /// The blocks, so that their memory serves again.
-        blocks: Vec<Block>,
-        /// With `digest_blocks` the digest of each block, else nothing.
-        result: Result<Vec<BlockDigest>, StoreError>,
+        /// What came of each piece.
+        pieces: Vec<StoredPiece>,
     },
     /// Of [`Job::Read`].
     Read {
@@ -296,6 +320,27 @@ pub enum JobDone {
         /// Whether it is written.
         result: Result<(), DiskError>,
     },
+}
+
+impl JobDone {
+    /// The torrent that it is about, if it is about one.
+    #[must_use]
+    pub const fn torrent(&self) -> Option<TorrentKey> {
+        match self {
+            Self::Opened { torrent, .. }
+            | Self::Chosen { torrent, .. }
+            | Self::Fetched { torrent, .. }
+            | Self::Checked { torrent, .. }
+            | Self::Stored { torrent, .. }
+            | Self::Read { torrent, .. }
+            | Self::Saved { torrent, .. }
+            | Self::Announced { torrent, .. }
+            | Self::Resolved { whom: ResolveFor::Peer(torrent), .. } => Some(*torrent),
+            Self::Resolved { whom: ResolveFor::Tracker, .. }
+            | Self::Scraped { .. }
+            | Self::Recorded { .. } => None,
+        }
+    }
 }
 
 /// What [`Job::Open`] found.

@@ -61,6 +61,7 @@ key! {
 pub struct Slab<K, V> {
     places: Vec<Place<V>>,
     free: Vec<u32>,
+    len: usize,
     key: PhantomData<K>,
 }
 
@@ -72,7 +73,7 @@ struct Place<V> {
 
 impl<K, V> Default for Slab<K, V> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), key: PhantomData }
+        Self { places: Vec::new(), free: Vec::new(), len: 0, key: PhantomData }
     }
 }
 
@@ -90,6 +91,7 @@ impl<K: Key, V> Slab<K, V> {
         let place = &mut self.places[index as usize];
         let key = K::new(index, place.generation);
         place.value = Some(make(key));
+        self.len += 1;
         key
     }
 
@@ -113,6 +115,7 @@ impl<K: Key, V> Slab<K, V> {
             return None;
         }
         let value = place.value.take()?;
+        self.len -= 1;
         // A place whose generations are used up is left empty for good.
         if let Some(next) = place.generation.checked_add(1) {
             place.generation = next;
@@ -136,14 +139,14 @@ impl<K: Key, V> Slab<K, V> {
 
     /// How many values are stored.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.places.iter().filter(|place| place.value.is_some()).count()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether nothing is stored.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.places.iter().all(|place| place.value.is_none())
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 

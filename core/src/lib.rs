@@ -75,6 +75,7 @@ mod torrent;
 pub mod tracker;
 pub mod webseed;
 pub mod wire;
+mod work;
 
 pub use choice::Choice;
 pub use config::Config;
@@ -82,8 +83,8 @@ pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FetchPart, Job, JobDone, Lane,
-    Opened, Purpose, ResolveFor, StoreError, block_digest, verify,
+    BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FetchPart, FullPiece, Job,
+    JobDone, Lane, Opened, Purpose, ResolveFor, StoreError, StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
@@ -92,3 +93,4 @@ pub use record::{Divergence, ReplayError, Replayed, replay};
 pub use session::{AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;
+pub use work::Work;

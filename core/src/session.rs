@@ -344,8 +344,9 @@ mod tests {
         let mut jobs = Vec::new();
         while let Some(output) = session.poll_output() {
             assert!(!matches!(output, Output::Resume { .. }));
-            if let Output::Job(Job::Store { piece, blocks, .. }) = output {
-                jobs.push(JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) });
+            if let Output::Job(Job::Store { pieces, .. }) = output {
+                let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
+                jobs.push(JobDone::Stored { torrent, pieces });
             }
         }
         session.handle_input(Instant::START, Input::Done(jobs.pop().unwrap()));

@@ -35,6 +35,16 @@ impl Backend {
         self.lane_count
     }
 
+    /// A further way, for [`backends`].
+    pub(crate) const fn new(
+        name: &'static str,
+        lane_count: usize,
+        pays_from: usize,
+        compress: fn(&mut [Lane<'_>]),
+    ) -> Self {
+        Self { name, lane_count, pays_from, compress }
+    }
+
     /// Hashes the lanes' blocks; no more lanes than it has, all as long.
     pub(crate) fn compress(&self, lanes: &mut [Lane<'_>]) {
         debug_assert!(lanes.len() <= self.lane_count);
@@ -78,16 +88,4 @@ const SINGLE: Backend = Backend {
 /// Hashes blocks into one state.
 pub(crate) fn compress(state: &mut State, blocks: &[Block]) {
     sha1::block_api::compress(state, blocks);
-}
-
-impl Backend {
-    /// A further way, for [`backends`].
-    pub(crate) const fn new(
-        name: &'static str,
-        lane_count: usize,
-        pays_from: usize,
-        compress: fn(&mut [Lane<'_>]),
-    ) -> Self {
-        Self { name, lane_count, pays_from, compress }
-    }
 }

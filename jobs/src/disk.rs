@@ -3,22 +3,25 @@
 //! What is trusted and what is claimed is decided in [`believe`] and in [`save`]; which piece is
 //! asked for when is the core's business.
 
+pub(crate) mod advice;
 mod believe;
+pub(crate) mod cached;
 mod choose;
 mod holes;
 pub(crate) mod open;
-mod part;
+pub(crate) mod part;
 pub(crate) mod positioned;
 pub(crate) mod root;
 mod save;
-pub(crate) mod transfer;
+pub(crate) mod stored;
+mod transfer;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{File as FileEntry, Span};
@@ -27,6 +30,7 @@ use peerless_core::{DiskError, DiskErrorKind, Purpose, Storage, TorrentKey};
 use crate::error::{disk_error, locked, refusal};
 use crate::files::OpenFiles;
 use crate::lock::Lock;
+use crate::resume::Checksum;
 use part::Part;
 use root::{Access, Root, Stat};
 
@@ -35,6 +39,8 @@ use root::{Access, Root, Stat};
 pub(crate) struct Disk {
     files: OpenFiles,
     held: Mutex<BTreeMap<TorrentKey, Arc<Held>>>,
+    /// The roots in use, by the path that each was opened at.
+    roots: Mutex<BTreeMap<PathBuf, Weak<Root>>>,
 }
 
 /// A torrent that has been opened and not closed yet.
@@ -56,14 +62,16 @@ struct Held {
 struct State {
     /// Files written since they were last synced.
     dirty: BTreeSet<usize>,
-    /// Each file as it was when we opened or last synced it, and behind them the part file. Not as it is now: what others change
-    /// meanwhile is to be noticed at the next start.
+    /// Each file as it was when we opened or last synced it, and behind them the part file. Not as
+    /// it is now: what others change meanwhile is to be noticed at the next start.
     stats: Vec<Option<Stat>>,
     /// The pieces whose bytes may be right on disk. Those that are not claimed at the end must be
     /// looked at next time.
     maybe: Bitfield,
     /// Whether the data may be called ours, which a resume file does.
     ours: bool,
+    /// The checksum of the resume file that is there.
+    on_disk: Option<Checksum>,
     /// A sync that failed. The system may have dropped what it could not write and will not say so
     /// again, so nothing more is claimed.
     sync_error: Option<DiskError>,
@@ -72,7 +80,7 @@ struct State {
 impl Disk {
     /// Keeps at most `open_files_max` files open between jobs.
     pub(crate) fn new(open_files_max: usize) -> Self {
-        Self { files: OpenFiles::new(open_files_max), held: Mutex::default() }
+        Self { files: OpenFiles::new(open_files_max), held: Mutex::default(), roots: Mutex::default() }
     }
 
     fn held(&self, torrent: TorrentKey) -> Option<Arc<Held>> {

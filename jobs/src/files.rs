@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use peerless_core::{DiskError, DiskErrorKind, TorrentKey};
 
+use crate::disk::cached::is_in_memory;
 use crate::disk::root::Access;
 use crate::error::locked;
 
@@ -33,6 +34,7 @@ struct Inner {
 struct OpenFile {
     file: Arc<File>,
     access: Access,
+    in_memory: bool,
     last_use: u64,
 }
 
@@ -49,8 +51,8 @@ impl OpenFiles {
         access: Access,
         open: impl Fn() -> Result<File, DiskError>,
     ) -> Result<Arc<File>, DiskError> {
-        if let Some(file) = locked(&self.inner).find(key, access) {
-            return Ok(file);
+        if let Some(open) = locked(&self.inner).find(key, access) {
+            return Ok(Arc::clone(&open.file));
         }
         // Opened without the lock: a slow disk then holds up nobody who has a file open.
         let file = match open() {
@@ -59,13 +61,21 @@ impl OpenFiles {
             opened => opened,
         };
         let file = Arc::new(file?);
-        locked(&self.inner).insert(key, access, Arc::clone(&file), self.max);
+        let in_memory = is_in_memory(&file);
+        let open = OpenFile { file: Arc::clone(&file), access, in_memory, last_use: 0 };
+        locked(&self.inner).insert(key, open, self.max);
         Ok(file)
     }
 
     /// Closes one file.
     pub(crate) fn close_file(&self, key: FileKey) {
         locked(&self.inner).files.remove(&key);
+    }
+
+    /// The file of `key` if it is open, and whether its file system is in memory.
+    pub(crate) fn opened(&self, key: FileKey) -> Option<(Arc<File>, bool)> {
+        let mut inner = locked(&self.inner);
+        inner.find(key, Access::Read).map(|open| (Arc::clone(&open.file), open.in_memory))
     }
 
     /// Closes the files of a torrent.
@@ -80,19 +90,19 @@ impl OpenFiles {
 }
 
 impl Inner {
-    fn find(&mut self, key: FileKey, access: Access) -> Option<Arc<File>> {
+    fn find(&mut self, key: FileKey, access: Access) -> Option<&OpenFile> {
         self.uses += 1;
         let open = self.files.get_mut(&key)?;
         if access == Access::Write && open.access == Access::Read {
             return None;
         }
         open.last_use = self.uses;
-        Some(Arc::clone(&open.file))
+        Some(open)
     }
 
-    fn insert(&mut self, key: FileKey, access: Access, file: Arc<File>, max: usize) {
+    fn insert(&mut self, key: FileKey, open: OpenFile, max: usize) {
         self.uses += 1;
-        self.files.insert(key, OpenFile { file, access, last_use: self.uses });
+        self.files.insert(key, OpenFile { last_use: self.uses, ..open });
         while self.files.len() > max {
             let oldest = self.files.iter().min_by_key(|(_, open)| open.last_use);
             let Some(oldest) = oldest.map(|(&key, _)| key) else { break };

@@ -11,6 +11,7 @@ pub mod hash;
 mod http;
 mod lock;
 mod parallel;
+mod pieces;
 mod record;
 mod resolve;
 mod resume;
@@ -22,7 +23,7 @@ pub use peerless_core::Lane;
 
 use std::path::PathBuf;
 
-use peerless_core::{Job, JobDone};
+use peerless_core::{Job, JobDone, Work};
 
 use disk::Disk;
 use http::web::Web;
@@ -83,12 +84,11 @@ impl Jobs {
                 let result = self.disk.check(torrent, &storage, &pieces);
                 JobDone::Checked { torrent, pieces, result }
             }
-            Job::Store { torrent, storage, piece, blocks, digest_blocks } => {
-                let result = self.disk.store(torrent, &storage, piece, &blocks, digest_blocks);
-                JobDone::Stored { torrent, piece, blocks, result }
+            Job::Store { torrent, storage, pieces } => {
+                JobDone::Stored { torrent, pieces: self.disk.store(torrent, &storage, pieces) }
             }
-            Job::Read { torrent, peer, storage, range } => {
-                let result = self.disk.read(torrent, &storage, range);
+            Job::Read { torrent, peer, storage, range, buffer } => {
+                let result = self.disk.read(torrent, &storage, range, buffer);
                 JobDone::Read { torrent, peer, range, result }
             }
             Job::Save { torrent, storage, have, close } => {
@@ -113,6 +113,35 @@ impl Jobs {
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
             }
+        }
+    }
+}
+
+impl Work for Jobs {
+    fn run(&self, job: Job) -> JobDone {
+        self.run(job)
+    }
+
+    /// Reads for a peer what the system has in memory; everything else is for a worker.
+    fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+        match job {
+            Job::Read { torrent, peer, storage, range, mut buffer } => {
+                if self.disk.read_cached(torrent, &storage, range, &mut buffer).is_some() {
+                    Ok(JobDone::Read { torrent, peer, range, result: Ok(buffer) })
+                } else {
+                    Err(Job::Read { torrent, peer, storage, range, buffer })
+                }
+            }
+            Job::Open { .. }
+            | Job::Choose { .. }
+            | Job::Check { .. }
+            | Job::Store { .. }
+            | Job::Fetch { .. }
+            | Job::Save { .. }
+            | Job::Announce { .. }
+            | Job::Scrape { .. }
+            | Job::Resolve { .. }
+            | Job::Record { .. } => Err(job),
         }
     }
 }

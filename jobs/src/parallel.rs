@@ -1,5 +1,6 @@
 //! The same work on many pieces by all cores.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -9,10 +10,6 @@ use peerless_core::DiskError;
 
 use crate::error::disk_error;
 
-/// Pieces that a worker takes at once, so that what it reads is mostly in one run, and whose
-/// results it hands over at once: waking the caller for each would cost a tenth of the hashing.
-const TAKE_COUNT: u32 = 8;
-
 /// Such runs of results that may wait for the caller. A slow caller then slows the workers, not
 /// fills memory.
 const RUN_COUNT_MAX: usize = 8;
@@ -20,36 +17,38 @@ const RUN_COUNT_MAX: usize = 8;
 /// Does `work` for every index below `count` on `threads` threads, each with a state of its own,
 /// and shows the results to `on_done` on the calling thread, in no order.
 ///
+/// A thread takes `take_count` indexes at once and hands their results over at once, in their
+/// order: waking the caller for each would cost too much.
+///
 /// # Errors
-/// The first error of `work`, which ends it all; or that no thread could be started.
+/// An error of `work`, which ends it all; or that no thread could be started.
 pub(crate) fn run<S, T: Send>(
     count: u32,
+    take_count: u32,
     threads: usize,
     state: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, u32) -> Result<T, DiskError> + Sync,
+    work: impl Fn(&mut S, Range<u32>) -> Result<Vec<T>, DiskError> + Sync,
     mut on_done: impl FnMut(u32, T),
 ) -> Result<(), DiskError> {
     let (next, stop) = (AtomicU32::new(0), AtomicBool::new(false));
     let (results, received) = mpsc::sync_channel(RUN_COUNT_MAX);
-    let worker = |results: mpsc::SyncSender<Vec<(u32, Result<T, DiskError>)>>| {
+    let worker = |results: mpsc::SyncSender<(u32, Result<Vec<T>, DiskError>)>| {
         let mut state = state();
-        while let Some(indexes) = take(&next, count) {
-            // After an error, here or elsewhere, nothing more is wanted.
-            let wanted = indexes.take_while(|_| !stop.load(Ordering::Relaxed));
-            let run = wanted.map(|index| {
-                let result = work(&mut state, index);
-                stop.fetch_or(result.is_err(), Ordering::Relaxed);
-                (index, result)
-            });
-            let run: Vec<_> = run.collect();
-            if run.is_empty() || results.send(run).is_err() {
+        // After an error, here or elsewhere, nothing more is wanted.
+        while !stop.load(Ordering::Relaxed)
+            && let Some(indexes) = take(&next, count, take_count)
+        {
+            let first = indexes.start;
+            let result = work(&mut state, indexes);
+            stop.fetch_or(result.is_err(), Ordering::Relaxed);
+            if results.send((first, result)).is_err() {
                 return;
             }
         }
     };
     thread::scope(|scope| {
         let mut first_error = None;
-        for started in 0..threads.clamp(1, count.div_ceil(TAKE_COUNT).max(1) as usize) {
+        for started in 0..threads.clamp(1, count.div_ceil(take_count).max(1) as usize) {
             let (worker, results) = (&worker, results.clone());
             let spawned = thread::Builder::new().spawn_scoped(scope, move || worker(results));
             if let Err(error) = spawned {
@@ -59,9 +58,11 @@ pub(crate) fn run<S, T: Send>(
             }
         }
         drop(results);
-        for (index, result) in received.into_iter().flatten() {
+        for (first, result) in received {
             match result {
-                Ok(value) if first_error.is_none() => on_done(index, value),
+                Ok(values) if first_error.is_none() => {
+                    (first..).zip(values).for_each(|(index, value)| on_done(index, value));
+                }
                 Ok(_) => {}
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
@@ -71,11 +72,11 @@ pub(crate) fn run<S, T: Send>(
 }
 
 /// The next few indexes below `count`.
-fn take(next: &AtomicU32, count: u32) -> Option<std::ops::Range<u32>> {
-    let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| {
-        (start < count).then(|| start.saturating_add(TAKE_COUNT).min(count))
-    });
-    taken.ok().map(|start| start..start.saturating_add(TAKE_COUNT).min(count))
+fn take(next: &AtomicU32, count: u32, take_count: u32) -> Option<Range<u32>> {
+    let end_of = |start: u32| start.saturating_add(take_count).min(count);
+    let taken = next
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| (start < count).then(|| end_of(start)));
+    taken.ok().map(|start| start..end_of(start))
 }
 
 #[cfg(test)]
@@ -88,12 +89,14 @@ mod tests {
     fn every_index_is_done_once() {
         for count in [0, 1, 7, 8, 9, 1000] {
             let mut seen = vec![0; count as usize];
+            let work = |(): &mut (), indexes: Range<u32>| Ok(indexes.map(|index| index * 2).collect());
             run(
                 count,
+                8,
                 4,
                 || (),
-                |(), index| Ok(index * 2),
-                |index, value| {
+                work,
+                |index, value: u32| {
                     assert_eq!(value, index * 2);
                     seen[index as usize] += 1;
                 },
@@ -105,12 +108,12 @@ mod tests {
 
     #[test]
     fn an_error_ends_it_all() {
-        let work = |(): &mut (), index| match index {
-            500 => Err(refusal(DiskErrorKind::Other, Path::new("bad"), "")),
-            _ => Ok(()),
+        let work = |(): &mut (), indexes: Range<u32>| match indexes.contains(&500) {
+            true => Err(refusal(DiskErrorKind::Other, Path::new("bad"), "")),
+            false => Ok(indexes.map(drop).collect()),
         };
         let mut done = 0;
-        let result = run(1_000_000, 3, || (), work, |_, ()| done += 1);
+        let result = run(1_000_000, 8, 3, || (), work, |_, ()| done += 1);
         assert_eq!(result.unwrap_err().path, Path::new("bad"));
         assert!(done < 1_000_000);
     }

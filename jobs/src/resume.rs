@@ -15,10 +15,10 @@ use std::io::{Read as _, Write as _};
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::{DiskError, InfoHash};
+use peerless_hash::sha1;
 
 use crate::disk::root::{Access, Root, Stat};
 use crate::error::disk_error;
-use crate::hash::sha1;
 
 /// Names the format; its last byte is the version.
 const MAGIC: &[u8; 16] = b"peerless resume\x01";
@@ -31,6 +31,9 @@ const FILE_LEN: usize = 21;
 
 /// The checksum.
 const SUM_LEN: usize = 20;
+
+/// The SHA-1 that a resume file ends with.
+pub(crate) type Checksum = [u8; SUM_LEN];
 
 /// The flag of a file written when nothing was to be written any more.
 const CLEAN: u8 = 1;
@@ -52,8 +55,8 @@ pub(crate) fn name(info_hash: InfoHash) -> String {
     format!(".peerless-{info_hash}.resume")
 }
 
-/// The torrent's resume file, if a valid one is there.
-pub(crate) fn read(root: &Root, metainfo: &Metainfo) -> Option<Resume> {
+/// The torrent's resume file and its checksum, if a valid one is there.
+pub(crate) fn read(root: &Root, metainfo: &Metainfo) -> Option<(Resume, Checksum)> {
     let (pieces, files) = (metainfo.geometry().piece_count(), metainfo.layout().files().len());
     let file = root.file(&name(metainfo.info_hash()), Access::Read).ok()?;
     let most = encoded_len(pieces, files + 1);
@@ -64,22 +67,29 @@ pub(crate) fn read(root: &Root, metainfo: &Metainfo) -> Option<Resume> {
     let count = if bytes.len() == most { files + 1 } else { files };
     let mut resume = decode(&bytes, metainfo.info_hash(), pieces, count)?;
     resume.files.resize(files + 1, None);
-    Some(resume)
+    Some(resume).zip(bytes.last_chunk().copied())
 }
 
 /// Puts `resume` in the place of the torrent's resume file, whole or not at all.
 ///
-/// `temporary` tells writers apart that may be at it at once.
+/// `temporary` tells writers apart that may be at it at once; `on_disk` is the checksum of the file
+/// that is there. One that says the same is left alone: of a thousand torrents that are stopped, few
+/// have anything new to say, and each would wait for the disk. Returns the checksum.
 pub(crate) fn write(
     root: &Root,
     info_hash: InfoHash,
     resume: &Resume,
     temporary: &str,
-) -> Result<(), DiskError> {
+    on_disk: Option<Checksum>,
+) -> Result<Checksum, DiskError> {
     let name = name(info_hash);
+    let (bytes, checksum) = encode(resume, info_hash);
+    if on_disk == Some(checksum) && root.stat(&name)?.is_some() {
+        return Ok(checksum);
+    }
     let temporary = format!("{name}.{temporary}");
     let written = root.file(&temporary, Access::Write).and_then(|mut file| {
-        let done = file.set_len(0).and_then(|()| file.write_all(&encode(resume, info_hash)));
+        let done = file.set_len(0).and_then(|()| file.write_all(&bytes));
         let done = done.and_then(|()| file.sync_all());
         done.map_err(|error| disk_error(&root.path().join(&temporary), &error))
     });
@@ -87,14 +97,14 @@ pub(crate) fn write(
     if renamed.is_err() {
         let _ = root.remove(&temporary);
     }
-    renamed
+    renamed.map(|()| checksum)
 }
 
 const fn encoded_len(piece_count: u32, file_count: usize) -> usize {
     HEAD_LEN + piece_count.div_ceil(8) as usize + file_count * FILE_LEN + SUM_LEN
 }
 
-fn encode(resume: &Resume, info_hash: InfoHash) -> Vec<u8> {
+fn encode(resume: &Resume, info_hash: InfoHash) -> (Vec<u8>, Checksum) {
     let pieces = resume.have.piece_count();
     let files = match resume.files.split_last() {
         Some((None, files)) => files,
@@ -116,7 +126,7 @@ fn encode(resume: &Resume, info_hash: InfoHash) -> Vec<u8> {
     }
     let sum = sha1(&bytes);
     bytes.extend_from_slice(&sum);
-    bytes
+    (bytes, sum)
 }
 
 fn decode(bytes: &[u8], info_hash: InfoHash, piece_count: u32, file_count: usize) -> Option<Resume> {
@@ -178,7 +188,7 @@ mod tests {
     fn what_is_written_is_read() {
         for clean in [false, true] {
             let resume = Resume { clean, ..resume() };
-            assert_eq!(decoded(&encode(&resume, HASH)), Some(resume));
+            assert_eq!(decoded(&encode(&resume, HASH).0), Some(resume));
         }
     }
 
@@ -186,14 +196,14 @@ mod tests {
     fn without_a_part_file_nothing_is_said_of_it() {
         let mut without = resume();
         without.files[2] = None;
-        let bytes = encode(&without, HASH);
+        let bytes = encode(&without, HASH).0;
         without.files.pop();
         assert_eq!(decode(&bytes, HASH, 11, 2), Some(without));
     }
 
     #[test]
     fn a_file_cut_anywhere_counts_as_absent() {
-        let bytes = encode(&resume(), HASH);
+        let bytes = encode(&resume(), HASH).0;
         for len in 0..bytes.len() {
             assert_eq!(decoded(&bytes[..len]), None, "{len} bytes");
         }
@@ -202,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_file_with_any_bit_flipped_counts_as_absent() {
-        let bytes = encode(&resume(), HASH);
+        let bytes = encode(&resume(), HASH).0;
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -212,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_file_with_a_right_checksum_over_nonsense_never_panics() {
-        let bytes = encode(&resume(), HASH);
+        let bytes = encode(&resume(), HASH).0;
         let body = bytes.len() - SUM_LEN;
         for at in 0..body {
             for value in [0, 1, 0x7F, 0xFF] {
@@ -221,7 +231,7 @@ mod tests {
                 let sum = sha1(&odd[..body]);
                 odd[body..].copy_from_slice(&sum);
                 if let Some(resume) = decoded(&odd) {
-                    assert!(encode(&resume, HASH).len() <= odd.len());
+                    assert!(encode(&resume, HASH).0.len() <= odd.len());
                 }
             }
         }
@@ -229,7 +239,7 @@ mod tests {
 
     #[test]
     fn another_torrents_file_counts_as_absent() {
-        let bytes = encode(&resume(), HASH);
+        let bytes = encode(&resume(), HASH).0;
         assert_eq!(decode(&bytes, InfoHash::new([8; 20]), 11, 3), None);
         // As many bytes, but other counts.
         assert_eq!(decode(&bytes, HASH, 12, 3), None);
@@ -240,13 +250,13 @@ mod tests {
     fn writing_leaves_one_file_and_a_failure_leaves_the_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
-        write(&root, HASH, &resume(), "tmp").unwrap();
+        write(&root, HASH, &resume(), "tmp", None).unwrap();
         let path = dir.path().join(name(HASH));
         assert_eq!(decoded(&std::fs::read(&path).unwrap()), Some(resume()));
         // A folder under the temporary name stands for any failure before the rename.
         std::fs::create_dir(dir.path().join(format!("{}.tmp", name(HASH)))).unwrap();
         let other = Resume { clean: false, ..resume() };
-        assert!(write(&root, HASH, &other, "tmp").is_err());
+        assert!(write(&root, HASH, &other, "tmp", None).is_err());
         assert_eq!(decoded(&std::fs::read(&path).unwrap()), Some(resume()));
     }
 
@@ -255,8 +265,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
         std::fs::write(dir.path().join(format!("{}.tmp", name(HASH))), vec![1; 9999]).unwrap();
-        write(&root, HASH, &resume(), "tmp").unwrap();
+        write(&root, HASH, &resume(), "tmp", None).unwrap();
         assert_eq!(decoded(&std::fs::read(dir.path().join(name(HASH))).unwrap()), Some(resume()));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_on_disk_already_is_left_alone() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = dir.path().join(name(HASH));
+        let file_id = || std::fs::metadata(&path).unwrap().ino();
+        let first = write(&root, HASH, &resume(), "tmp", None).unwrap();
+        let written = file_id();
+        assert_eq!(write(&root, HASH, &resume(), "tmp", Some(first)), Ok(first));
+        assert_eq!(file_id(), written);
+        let other = Resume { clean: false, ..resume() };
+        let second = write(&root, HASH, &other, "tmp", Some(first)).unwrap();
+        assert_eq!(decoded(&std::fs::read(&path).unwrap()), Some(other.clone()));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(write(&root, HASH, &other, "tmp", Some(second)), Ok(second));
+        assert!(path.exists());
     }
 }

@@ -1,15 +1,17 @@
 //! Verifying a whole torrent's data offline, with all cores.
 
 use peerless_core::bitfield::Bitfield;
-use peerless_core::piece::PieceIndex;
-use peerless_core::{DiskError, Storage};
+use peerless_core::key::Key as _;
+use peerless_core::metainfo::Span;
+use peerless_core::{DiskError, Storage, TorrentKey};
 
 use crate::disk::open::stats;
-use crate::disk::read_error;
+use crate::disk::part::Part;
 use crate::disk::root::{Access, Root, Stat};
-use crate::disk::transfer::or_missing;
-use crate::hash::{Hasher, Reader, read_through};
-use crate::parallel;
+use crate::disk::stored::Stored;
+use crate::files::OpenFiles;
+use crate::hash::OPEN_FILES_MAX;
+use crate::pieces::digest_all;
 
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +80,15 @@ pub fn run(
     let total = geometry.piece_count();
     let mut good = Bitfield::empty(total);
     let mut progress = Progress { done: 0, total, bad: 0 };
-    let piece = |worker: &mut Worker<'_>, index| match geometry.piece(index) {
-        Some(piece) => or_missing(worker.is_right(piece)),
-        None => Ok(false),
+    let open_files = OpenFiles::new(OPEN_FILES_MAX);
+    let open = |span: Span, path: &str| {
+        open_files.with((TorrentKey::new(0, 0), span.file), Access::Read, || root.file(path, Access::Read))
     };
-    let worker = || Worker { storage, root: &root, reader: Reader::default() };
-    parallel::run(total, threads, worker, piece, |index, right| {
+    // What a download keeps there for files that it was not to get.
+    let part = Part::load(&root, metainfo, |file, any| any && stats.get(file).is_some_and(Option::is_none));
+    let files = Stored { storage, part: Some(&part), open };
+    let judge = |index, digest| files.is_right(index, digest);
+    digest_all(&files, total, threads, judge, |index, right| {
         progress.done += 1;
         if right && let Some(piece) = geometry.piece(index) {
             good.insert(piece);
@@ -117,30 +122,4 @@ fn bad_files(storage: &Storage, stats: &[Option<Stat>], good: &Bitfield) -> Vec<
         fault.map(|fault| BadFile { file: index, fault })
     });
     faults.collect()
-}
-
-/// One thread at work.
-struct Worker<'a> {
-    storage: &'a Storage,
-    root: &'a Root,
-    reader: Reader,
-}
-
-impl Worker<'_> {
-    fn is_right(&mut self, piece: PieceIndex) -> Result<bool, DiskError> {
-        let (metainfo, mut hasher) = (&self.storage.metainfo, Hasher::default());
-        let geometry = metainfo.geometry();
-        for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
-            let Some(entry) = metainfo.layout().files().get(span.file) else { return Ok(false) };
-            if entry.padding {
-                hasher.update_zeros(span.len);
-                continue;
-            }
-            let open = || self.root.file(&entry.path, Access::Read);
-            let (file, buffer) = self.reader.file(span.file, open)?;
-            read_through(file, span.offset, span.len, buffer, |bytes| hasher.update(bytes))
-                .map_err(|error| read_error(&self.storage.root.join(&entry.path), &error))?;
-        }
-        Ok(hasher.matches(metainfo.digest(piece)))
-    }
 }

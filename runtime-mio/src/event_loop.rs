@@ -268,7 +268,12 @@ impl<'a> EventLoop<'a> {
                 }
                 Output::Close { peer, reason: _ } => self.conns.remove(peer),
                 Output::Datagram { to, bytes } => self.udp.send(to, bytes),
-                Output::Job(job) => self.workers.add(job),
+                Output::Job(job) => {
+                    if let Some(done) = self.workers.add(job) {
+                        let now = self.now();
+                        self.session.handle_input(now, Input::Done(done));
+                    }
+                }
                 Output::Event(event) => {
                     let now = self.now();
                     (self.on_event)(&mut self.session, now, event);

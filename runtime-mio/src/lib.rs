@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::thread;
 
 use mio::{Poll, Waker};
-use peerless_core::{Event, Instant, Job, JobDone, Session};
+use peerless_core::{Event, Instant, Session, Work};
 
 use crate::event_loop::EventLoop;
 use crate::listener::Listeners;
@@ -127,7 +127,7 @@ impl Runtime {
     pub fn run(
         self,
         session: Session,
-        work: impl Fn(Job) -> JobDone + Send + Sync + 'static,
+        work: impl Work,
         mut on_event: impl FnMut(&mut Session, Instant, Event),
     ) -> io::Result<()> {
         let workers = Workers::new(self.disk_jobs_max, self.net_jobs_max, Arc::new(work), self.waker);

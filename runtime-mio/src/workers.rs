@@ -9,13 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use peerless_core::{Job, JobDone, Lane};
+use peerless_core::{Job, JobDone, Lane, Work};
 
 /// How long a thread waits for its next job before it ends: longer than the gaps in a transfer.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// What does the jobs.
-pub(crate) type Work = Arc<dyn Fn(Job) -> JobDone + Send + Sync>;
+pub(crate) type SharedWork = Arc<dyn Work>;
 
 /// What came of a job: its result, or the panic that ended it.
 pub(crate) type Outcome = thread::Result<JobDone>;
@@ -29,19 +29,25 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn new(disk_max: usize, net_max: usize, work: Work, waker: Arc<Waker>) -> Self {
+    pub(crate) fn new(disk_max: usize, net_max: usize, work: SharedWork, waker: Arc<Waker>) -> Self {
         let done = Arc::new(Done { state: Mutex::default(), waker });
         let crew = |name, threads_max| Crew::new(name, threads_max, Arc::clone(&work), Arc::clone(&done));
         Self { disk: crew("peerless-disk", disk_max), net: crew("peerless-net", net_max), done }
     }
 
-    /// Takes a job, to begin with the next [`Workers::start`].
-    pub(crate) fn add(&mut self, job: Job) {
+    /// Takes a job, to begin with the next [`Workers::start`]. One that waits for nothing is done
+    /// here and now.
+    pub(crate) fn add(&mut self, job: Job) -> Option<JobDone> {
+        let job = match self.disk.shared.work.try_run(job) {
+            Ok(done) => return Some(done),
+            Err(job) => job,
+        };
         let crew = match job.lane() {
             Lane::Disk => &mut self.disk,
             Lane::Net => &mut self.net,
         };
         crew.added.push(job);
+        None
     }
 
     /// Hands over the jobs that were added, together.
@@ -107,7 +113,7 @@ struct Crew {
 }
 
 impl Crew {
-    fn new(name: &'static str, threads_max: usize, work: Work, done: Arc<Done>) -> Self {
+    fn new(name: &'static str, threads_max: usize, work: SharedWork, done: Arc<Done>) -> Self {
         let shared = Shared { state: Mutex::default(), changed: Condvar::new(), work, done };
         Self { name, threads_max: threads_max.max(1), added: Vec::new(), shared: Arc::new(shared) }
     }
@@ -154,7 +160,7 @@ struct Shared {
     state: Mutex<Queue>,
     /// A job came, the lane closed, or the last thread ended.
     changed: Condvar,
-    work: Work,
+    work: SharedWork,
     done: Arc<Done>,
 }
 
@@ -175,7 +181,7 @@ impl Shared {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                self.done.put(catch_unwind(AssertUnwindSafe(|| (self.work)(job))));
+                self.done.put(catch_unwind(AssertUnwindSafe(|| self.work.run(job))));
                 state = lock(&self.state);
             } else if state.closed {
                 break;
@@ -239,7 +245,7 @@ mod tests {
         JobDone::Recorded { result: Ok(()) }
     }
 
-    fn workers(net_max: usize, work: impl Fn(Job) -> JobDone + Send + Sync + 'static) -> (Poll, Workers) {
+    fn workers(net_max: usize, work: impl Work) -> (Poll, Workers) {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         (poll, Workers::new(2, net_max, Arc::new(work), waker))
@@ -258,13 +264,15 @@ mod tests {
         let gate = Arc::new(Mutex::new(()));
         let closed = lock(&gate);
         let inner = Arc::clone(&gate);
-        let (mut poll, mut workers) = workers(1, move |job| {
+        let (mut poll, mut workers) = workers(1, move |job: Job| {
             if job.lane() == Lane::Net {
                 drop(lock(&inner));
             }
             recorded(job)
         });
-        [resolve(), resolve(), record(), record(), record()].into_iter().for_each(|job| workers.add(job));
+        [resolve(), resolve(), record(), record(), record()]
+            .into_iter()
+            .for_each(|job| drop(workers.add(job)));
         workers.start().unwrap();
         let mut done = 0;
         while done < 3 {
@@ -277,13 +285,37 @@ mod tests {
         }
     }
 
+    /// Does records at once; no worker may see one.
+    struct AtOnce;
+
+    impl Work for AtOnce {
+        fn run(&self, job: Job) -> JobDone {
+            assert!(!matches!(job, Job::Record { .. }), "a worker did it");
+            let Job::Resolve { whom, host, port } = job else { panic!("{job:?}") };
+            JobDone::Resolved { whom, host, port, result: Ok(Vec::new()) }
+        }
+
+        fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+            if matches!(job, Job::Record { .. }) { Ok(recorded(job)) } else { Err(job) }
+        }
+    }
+
+    #[test]
+    fn a_job_that_waits_for_nothing_needs_no_worker() {
+        let (mut poll, mut workers) = workers(1, AtOnce);
+        assert!(matches!(workers.add(record()), Some(JobDone::Recorded { .. })));
+        assert!(workers.add(resolve()).is_none());
+        workers.start().unwrap();
+        assert!(matches!(wait(&mut poll, &workers)[..], [Ok(JobDone::Resolved { .. })]));
+    }
+
     #[test]
     fn a_panic_comes_back_and_the_lane_goes_on() {
-        let (mut poll, mut workers) = workers(1, |job| {
+        let (mut poll, mut workers) = workers(1, |job: Job| {
             assert!(!matches!(job, Job::Record { offset: 1, .. }), "disk on fire");
             recorded(job)
         });
-        workers.add(Job::Record { offset: 1, bytes: Vec::new() });
+        assert!(workers.add(Job::Record { offset: 1, bytes: Vec::new() }).is_none());
         workers.start().unwrap();
         let outcome = wait(&mut poll, &workers).pop().unwrap();
         assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"disk on fire"));
@@ -295,7 +327,7 @@ mod tests {
     #[test]
     fn everything_queued_is_done_before_the_end_by_no_more_threads_than_allowed() {
         let busy = AtomicUsize::new(0);
-        let (_poll, mut workers) = workers(1, move |job| {
+        let (_poll, mut workers) = workers(1, move |job: Job| {
             assert!(busy.fetch_add(1, Ordering::SeqCst) < 2);
             thread::yield_now();
             busy.fetch_sub(1, Ordering::SeqCst);

@@ -230,7 +230,11 @@ impl<'a> Driver<'a> {
                         udp.send(to, bytes);
                     }
                 }
-                Output::Job(job) => state.workers.add(job),
+                Output::Job(job) => {
+                    if let Some(done) = state.workers.add(job) {
+                        state.session.handle_input(self.now(), Input::Done(done));
+                    }
+                }
                 Output::Event(event) => (state.on_event)(&mut state.session, self.now(), event),
             }
         }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::thread;
 
 use async_io::Async;
-use peerless_core::{Event, Instant, Job, JobDone, Session};
+use peerless_core::{Event, Instant, Session, Work};
 use smol::channel::{self, Receiver};
 
 use crate::udp::Udp;
@@ -126,7 +126,7 @@ impl Runtime {
     pub fn run(
         self,
         session: Session,
-        work: impl Fn(Job) -> JobDone + Send + Sync + 'static,
+        work: impl Work,
         on_event: impl FnMut(&mut Session, Instant, Event),
     ) -> io::Result<()> {
         let workers = Workers::new(self.disk_jobs_max, self.net_jobs_max, Arc::new(work));

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use peerless_core::{Job, JobDone, Lane};
+use peerless_core::{Job, JobDone, Lane, Work};
 use smol::channel::{self, Receiver, Sender};
 
 /// How long a thread waits for its next job before the pool has it back: longer than the gaps in a
@@ -19,7 +19,7 @@ use smol::channel::{self, Receiver, Sender};
 const LINGER: Duration = Duration::from_secs(10);
 
 /// What does the jobs.
-pub(crate) type Work = Arc<dyn Fn(Job) -> JobDone + Send + Sync>;
+pub(crate) type SharedWork = Arc<dyn Work>;
 
 /// What came of a job: its result, or the panic that ended it.
 pub(crate) type Outcome = thread::Result<JobDone>;
@@ -34,9 +34,9 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn new(disk_max: usize, net_max: usize, work: Work) -> Self {
-        let (disk, net) = (Crew::new(disk_max, Arc::clone(&work)), Crew::new(net_max, work));
-        Self { disk, net, disk_pending: 0 }
+    pub(crate) fn new(disk_max: usize, net_max: usize, work: SharedWork) -> Self {
+        let crew = |jobs_max| Crew::new(jobs_max, Arc::clone(&work));
+        Self { disk: crew(disk_max), net: crew(net_max), disk_pending: 0 }
     }
 
     /// The lanes, with where their outcomes arrive.
@@ -44,8 +44,13 @@ impl Workers {
         [(Lane::Disk, self.disk.done.clone()), (Lane::Net, self.net.done.clone())]
     }
 
-    /// Takes a job, to begin with the next [`Workers::start`].
-    pub(crate) fn add(&mut self, job: Job) {
+    /// Takes a job, to begin with the next [`Workers::start`]. One that waits for nothing is done
+    /// here and now.
+    pub(crate) fn add(&mut self, job: Job) -> Option<JobDone> {
+        let job = match self.disk.shared.work.try_run(job) {
+            Ok(done) => return Some(done),
+            Err(job) => job,
+        };
         match job.lane() {
             Lane::Disk => {
                 self.disk_pending += 1;
@@ -53,6 +58,7 @@ impl Workers {
             }
             Lane::Net => self.net.added.push(job),
         }
+        None
     }
 
     /// Hands over the jobs that were added, together.
@@ -84,7 +90,7 @@ struct Crew {
 }
 
 impl Crew {
-    fn new(jobs_max: usize, work: Work) -> Self {
+    fn new(jobs_max: usize, work: SharedWork) -> Self {
         let (sender, done) = channel::unbounded();
         let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), work, done: sender };
         Self { jobs_max: jobs_max.max(1), added: Vec::new(), shared: Arc::new(shared), done }
@@ -126,7 +132,7 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Jobs came, or the lane closed.
     changed: Condvar,
-    work: Work,
+    work: SharedWork,
     done: Sender<Outcome>,
 }
 
@@ -145,7 +151,7 @@ impl Shared {
     /// Does jobs until there are none for a while.
     fn serve(&self) {
         while let Some(job) = self.next() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(job)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.work.run(job)));
             // Fails only when the driver is gone.
             let _ = self.done.try_send(outcome);
         }
@@ -205,7 +211,7 @@ mod tests {
         JobDone::Recorded { result: Ok(()) }
     }
 
-    fn workers(net_max: usize, work: impl Fn(Job) -> JobDone + Send + Sync + 'static) -> Workers {
+    fn workers(net_max: usize, work: impl Work) -> Workers {
         Workers::new(2, net_max, Arc::new(work))
     }
 
@@ -214,14 +220,16 @@ mod tests {
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().unwrap();
         let inner = Arc::clone(&gate);
-        let mut workers = workers(1, move |job| {
+        let mut workers = workers(1, move |job: Job| {
             if job.lane() == Lane::Net {
                 drop(inner.lock().unwrap());
             }
             recorded(job)
         });
         let [(_, disk), (_, net)] = workers.lanes();
-        [resolve(), resolve(), record(), record(), record()].into_iter().for_each(|job| workers.add(job));
+        [resolve(), resolve(), record(), record(), record()]
+            .into_iter()
+            .for_each(|job| drop(workers.add(job)));
         workers.start();
         for _ in 0..3 {
             assert!(disk.recv_blocking().unwrap().is_ok());
@@ -232,14 +240,39 @@ mod tests {
         assert!(net.recv_blocking().unwrap().is_ok() && net.recv_blocking().unwrap().is_ok());
     }
 
+    /// Does records at once; no worker may see one.
+    struct AtOnce;
+
+    impl Work for AtOnce {
+        fn run(&self, job: Job) -> JobDone {
+            assert!(!matches!(job, Job::Record { .. }), "a worker did it");
+            let Job::Resolve { whom, host, port } = job else { panic!("{job:?}") };
+            JobDone::Resolved { whom, host, port, result: Ok(Vec::new()) }
+        }
+
+        fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+            if matches!(job, Job::Record { .. }) { Ok(recorded(job)) } else { Err(job) }
+        }
+    }
+
+    #[test]
+    fn a_job_that_waits_for_nothing_needs_no_worker() {
+        let mut workers = workers(1, AtOnce);
+        let [_, (_, net)] = workers.lanes();
+        assert!(matches!(workers.add(record()), Some(JobDone::Recorded { .. })) && workers.is_disk_idle());
+        assert!(workers.add(resolve()).is_none());
+        workers.start();
+        assert!(matches!(net.recv_blocking().unwrap(), Ok(JobDone::Resolved { .. })));
+    }
+
     #[test]
     fn a_panic_comes_back_and_the_lane_goes_on() {
-        let mut workers = workers(1, |job| {
+        let mut workers = workers(1, |job: Job| {
             assert!(!matches!(job, Job::Record { offset: 1, .. }), "disk on fire");
             recorded(job)
         });
         let [(_, disk), _] = workers.lanes();
-        workers.add(Job::Record { offset: 1, bytes: Vec::new() });
+        assert!(workers.add(Job::Record { offset: 1, bytes: Vec::new() }).is_none());
         workers.start();
         let panic = disk.recv_blocking().unwrap().unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"disk on fire"));
@@ -251,7 +284,7 @@ mod tests {
     #[test]
     fn everything_queued_is_done_by_no_more_threads_than_allowed() {
         let busy = AtomicUsize::new(0);
-        let mut workers = workers(1, move |job| {
+        let mut workers = workers(1, move |job: Job| {
             assert!(busy.fetch_add(1, Ordering::SeqCst) < 2);
             thread::yield_now();
             busy.fetch_sub(1, Ordering::SeqCst);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{Content, Create, Metainfo};
-use peerless_core::wire::{Handshake, Message};
+use peerless_core::wire::{Decoder, Handshake, Message, Step};
 use peerless_core::{
     AddTorrent, Check, Choice, Config, FetchError, Input, Instant, IpFamily, Job, JobDone, Opened, Output,
     PeerId, PeerKey, Purpose, Session, TorrentKey,
@@ -26,6 +26,8 @@ pub struct Crowd {
     /// Bytes sent to peers so far.
     pub sent_len: usize,
     peer_count: u32,
+    /// The peer that listens, and what it was told and has not understood yet.
+    listener: Option<(PeerKey, Vec<u8>, Decoder)>,
 }
 
 impl Crowd {
@@ -39,6 +41,40 @@ impl Crowd {
             event_count: 0,
             sent_len: 0,
             peer_count: 0,
+            listener: None,
+        }
+    }
+
+    /// From now on what this peer is told is kept for [`Crowd::requests`].
+    pub fn listen(&mut self, peer: PeerKey, piece_count: u32) {
+        self.listener = Some((peer, Vec::new(), Decoder::new(piece_count)));
+    }
+
+    /// The blocks that the listener was asked for since this was last called: piece and `begin`.
+    ///
+    /// # Panics
+    /// If it was told what is no message.
+    pub fn requests(&mut self) -> Vec<(u32, u32)> {
+        let mut requests = Vec::new();
+        let Some((_, bytes, decoder)) = &mut self.listener else { return requests };
+        let told = std::mem::take(bytes);
+        let mut rest = &told[..];
+        while let Step::Message { message, used } = decoder.step(rest).expect("we keep to the protocol") {
+            if let Message::Request { index, begin, .. } = message {
+                requests.push((index, begin));
+            }
+            rest = &rest[used..];
+        }
+        requests
+    }
+
+    /// Stores every piece that waits for it, as if the disk took no time.
+    pub fn store_all(&mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            if let Job::Store { torrent, pieces, .. } = job {
+                let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
+                self.done(JobDone::Stored { torrent, pieces });
+            }
         }
     }
 
@@ -120,6 +156,11 @@ impl Crowd {
             match output {
                 Output::Send { peer } => {
                     let len = self.session.unsent(peer).map(<[u8]>::len).sum();
+                    if let Some((listener, bytes, _)) = &mut self.listener
+                        && *listener == peer
+                    {
+                        self.session.unsent(peer).for_each(|run| bytes.extend_from_slice(run));
+                    }
                     self.sent_len += len;
                     self.session.sent(self.now, peer, len);
                 }

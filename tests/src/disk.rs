@@ -13,8 +13,8 @@ use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::rng::Rng;
 use peerless_core::{
-    Check, DiskError, DiskErrorKind, FetchError, FetchFailure, InfoHash, Job, JobDone, Opened, StoreError,
-    block_digest, verify,
+    Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FullPiece, InfoHash, Job, JobDone, Opened,
+    StoreError, block_digest, verify,
 };
 
 use crate::sample::{Sample, slice};
@@ -178,11 +178,14 @@ impl Disk {
                 assert!(!pieces.is_empty(), "{job:?}: no piece to check");
                 assert!(pieces.is_sorted(), "{job:?}: pieces out of order");
             }
-            Job::Store { storage, piece, blocks, .. } => {
+            Job::Store { storage, pieces, .. } => {
                 let place = self.open_place(storage.metainfo.info_hash(), job);
-                let len: usize = blocks.iter().map(|block| block.as_slice().len()).sum();
-                let want = place.metainfo.geometry().len_of(*piece) as usize;
-                assert_eq!(len, want, "{job:?}: the blocks are not the piece");
+                assert!(!pieces.is_empty(), "{job:?}: no piece to store");
+                for FullPiece { piece, blocks, .. } in pieces {
+                    let len: usize = blocks.iter().map(|block| block.as_slice().len()).sum();
+                    let want = place.metainfo.geometry().len_of(*piece) as usize;
+                    assert_eq!(len, want, "{job:?}: the blocks are not the piece");
+                }
             }
             Job::Read { storage, range, .. } => {
                 let place = self.open_place(storage.metainfo.info_hash(), job);
@@ -218,11 +221,15 @@ impl Disk {
                 let right = pieces.iter().map(|&piece| place.written.has(piece)).collect();
                 JobDone::Checked { torrent, pieces, result: Ok(right) }
             }
-            Job::Store { torrent, storage, piece, blocks, digest_blocks } => {
-                let result = self.store(storage.metainfo.info_hash(), piece, &blocks, digest_blocks);
-                JobDone::Stored { torrent, piece, blocks, result }
+            Job::Store { torrent, storage, pieces } => {
+                let info_hash = storage.metainfo.info_hash();
+                let stored = pieces.into_iter().map(|piece| {
+                    let result = self.store(info_hash, &piece);
+                    piece.stored(result)
+                });
+                JobDone::Stored { torrent, pieces: stored.collect() }
             }
-            Job::Read { torrent, peer, storage, range } => {
+            Job::Read { torrent, peer, storage, range, buffer: _ } => {
                 let result = self.read(storage.metainfo.info_hash(), range);
                 JobDone::Read { torrent, peer, range, result }
             }
@@ -284,10 +291,9 @@ impl Disk {
     fn store(
         &mut self,
         torrent: InfoHash,
-        piece: PieceIndex,
-        blocks: &[Block],
-        digest_blocks: bool,
+        FullPiece { piece, blocks, digest_blocks }: &FullPiece,
     ) -> Result<Vec<[u8; 20]>, StoreError> {
+        let piece = *piece;
         let digests = || blocks.iter().map(block_digest).collect();
         if !verify(blocks, self.place(torrent).metainfo.digest(piece)) {
             return Err(StoreError::Mismatch(digests()));
@@ -306,7 +312,7 @@ impl Disk {
             right = rest;
         }
         place.written.insert(piece);
-        Ok(if digest_blocks { digests() } else { Vec::new() })
+        Ok(if *digest_blocks { digests() } else { Vec::new() })
     }
 
     fn read(&mut self, torrent: InfoHash, range: BlockRef) -> Result<Block, DiskError> {

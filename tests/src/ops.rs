@@ -124,6 +124,7 @@ impl World {
             peers_max: 6,
             half_open_max: 3,
             buffer_len_max: BUFFER_LEN_MAX,
+            hash_width: 2,
             upload_slots: 2,
             progress_interval: (mode & 2 == 0).then_some(Duration::from_secs(1)),
             record,
@@ -334,7 +335,9 @@ impl World {
 
 fn held_len(job: &Job) -> usize {
     match job {
-        Job::Store { blocks, .. } => blocks.iter().map(|block| block.as_slice().len()).sum(),
+        Job::Store { pieces, .. } => {
+            pieces.iter().flat_map(|piece| &piece.blocks).map(|block| block.as_slice().len()).sum()
+        }
         Job::Read { range, .. } => range.len() as usize,
         Job::Open { .. }
         | Job::Choose { .. }

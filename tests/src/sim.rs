@@ -150,9 +150,10 @@ impl Swarm {
         self.nodes[node.0].addr
     }
 
-    /// Adds a Session; its `listen_port` is set here.
+    /// Adds a Session. Its `listen_port` is set here, and its `hash_width`: they differ.
     pub fn add_host(&mut self, config: Config, speed: Speed) -> NodeId {
-        let config = Config { listen_port: Some(self.next_addr().port()), ..config };
+        let (listen_port, hash_width) = (Some(self.next_addr().port()), 1 + self.nodes.len() % 4);
+        let config = Config { listen_port, hash_width, ..config };
         let seed = self.rng.next_u64();
         self.add_node(speed, Actor::Host(Box::new(Host::new(config, seed, self.now))))
     }

@@ -20,14 +20,36 @@ pub const PIECE: u8 = 7;
 /// `cancel`.
 pub const CANCEL: u8 = 8;
 
+/// `suggest piece` of BEP 6, and its further message ids in their order.
+pub const SUGGEST: u8 = 13;
+/// `have all`.
+pub const HAVE_ALL: u8 = 14;
+/// `have none`.
+pub const HAVE_NONE: u8 = 15;
+/// `reject request`.
+pub const REJECT: u8 = 16;
+/// `allowed fast`.
+pub const ALLOWED_FAST: u8 = 17;
+/// Any message of BEP 10.
+pub const EXTENDED: u8 = 20;
+
+/// The reserved bits of BEP 6 and BEP 10.
+pub const FAST_AND_EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0x04];
+
 /// The length of a handshake.
 pub const HANDSHAKE_LEN: usize = 68;
 
 /// A handshake without any extension.
 #[must_use]
 pub fn handshake(info_hash: &[u8; 20], peer_id: &[u8; 20]) -> Vec<u8> {
+    handshake_with(&[0; 8], info_hash, peer_id)
+}
+
+/// A handshake with these reserved bits.
+#[must_use]
+pub fn handshake_with(reserved: &[u8; 8], info_hash: &[u8; 20], peer_id: &[u8; 20]) -> Vec<u8> {
     let mut bytes = b"\x13BitTorrent protocol".to_vec();
-    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(reserved);
     bytes.extend_from_slice(info_hash);
     bytes.extend_from_slice(peer_id);
     bytes
@@ -47,6 +69,8 @@ pub fn message(out: &mut Vec<u8>, id: u8, numbers: &[u32], bytes: &[u8]) {
 pub enum Heard {
     /// The handshake is over.
     Handshake {
+        /// The reserved bits in it.
+        reserved: [u8; 8],
         /// The info-hash in it.
         info_hash: [u8; 20],
         /// The peer id in it.
@@ -145,7 +169,10 @@ impl Ear {
         match self.stage {
             Stage::Handshake => {
                 self.stage = Stage::Len;
-                return Some(Heard::Handshake { info_hash: self.id_at(28), peer_id: self.id_at(48) });
+                let mut reserved = [0; 8];
+                reserved.copy_from_slice(&self.buffer[20..28]);
+                let (info_hash, peer_id) = (self.id_at(28), self.id_at(48));
+                return Some(Heard::Handshake { reserved, info_hash, peer_id });
             }
             Stage::Len => {
                 self.len = self.number_at(0);
@@ -202,7 +229,7 @@ mod tests {
         let message = |id, numbers, len| Heard::Message { id, numbers, len };
         let nines = u32::from_be_bytes([9; 4]);
         let want = vec![
-            Heard::Handshake { info_hash: [1; 20], peer_id: [2; 20] },
+            Heard::Handshake { reserved: [0; 8], info_hash: [1; 20], peer_id: [2; 20] },
             message(Some(REQUEST), [1, 2, 3], 13),
             message(None, [0; 3], 0),
             message(Some(PIECE), [4, 5, nines], 39),

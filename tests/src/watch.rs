@@ -47,13 +47,18 @@ impl Asked {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Talk {
     said: Ear,
     /// Requests and cancels that were seen and have not left.
     queued_count: usize,
     heard: Ear,
     choked: bool,
+    /// Whether the other side speaks the fast extension, as the session does: each request is then
+    /// answered, whether it chokes or not.
+    fast: bool,
+    /// The pieces that may be asked for while choked.
+    allowed: BTreeSet<u32>,
 }
 
 impl Watch {
@@ -85,12 +90,12 @@ impl Watch {
         let (mut ear, mut all) = (talk.said.clone(), Vec::new());
         bytes.for_each(|run| ear.hear(run, |one| all.extend(asking(one))));
         let known = std::mem::replace(&mut talk.queued_count, all.len());
-        let choked = talk.choked;
+        let (choked, allowed) = (talk.choked, talk.allowed.clone());
         for (id, numbers) in all.into_iter().skip(known) {
             let index = self.index(numbers);
             if id == speak::CANCEL {
                 self.release(peer, numbers);
-            } else if choked {
+            } else if choked && !allowed.contains(&numbers[0]) {
                 self.doubles.push(format!("{now:?}: {numbers:?} of {peer:?}, which chokes"));
             } else if self.blocks[index].is_free() {
                 self.on_request(now, peer, numbers);
@@ -105,7 +110,8 @@ impl Watch {
     pub fn judge(&mut self, now: Instant) {
         for (peer, numbers) in std::mem::take(&mut self.again) {
             // What was choked or closed since is not waited for any more.
-            if self.talks.get(&peer).is_some_and(|talk| !talk.choked) {
+            let may = |talk: &Talk| !talk.choked || talk.allowed.contains(&numbers[0]);
+            if self.talks.get(&peer).is_some_and(may) {
                 self.on_request(now, peer, numbers);
             }
         }
@@ -123,15 +129,27 @@ impl Watch {
     pub fn heard(&mut self, peer: PeerKey, bytes: &[u8]) -> usize {
         let (used, one) = self.talk(peer).heard.hear_one(bytes);
         match one {
+            Some(Heard::Handshake { reserved, .. }) => self.talk(peer).fast = reserved[7] & 4 != 0,
+            Some(Heard::Message { id: Some(speak::ALLOWED_FAST), numbers, .. }) => {
+                self.talk(peer).allowed.insert(numbers[0]);
+            }
+            Some(Heard::Message { id: Some(speak::REJECT), numbers, .. }) => {
+                self.release(peer, numbers);
+                self.again.retain(|again| *again != (peer, numbers));
+            }
             Some(Heard::Message { id: Some(speak::CHOKE), .. }) => {
-                self.talk(peer).choked = true;
+                let talk = self.talk(peer);
+                talk.choked = true;
+                if talk.fast {
+                    return used;
+                }
                 self.release_all(peer);
                 // What it was asked for a moment ago is dropped with the rest.
                 self.again.retain(|(other, _)| *other != peer);
             }
             Some(Heard::Message { id: Some(speak::UNCHOKE), .. }) => self.talk(peer).choked = false,
             Some(Heard::Message { id: Some(speak::PIECE), numbers, .. }) => self.on_piece(peer, numbers),
-            Some(Heard::Message { .. } | Heard::Handshake { .. }) | None => {}
+            Some(Heard::Message { .. }) | None => {}
         }
         used
     }
@@ -208,7 +226,7 @@ impl Watch {
     }
 
     fn talk(&mut self, peer: PeerKey) -> &mut Talk {
-        let fresh = || Talk { said: Ear::default(), queued_count: 0, heard: Ear::default(), choked: true };
+        let fresh = || Talk { choked: true, ..Talk::default() };
         self.talks.entry(peer).or_insert_with(fresh)
     }
 }

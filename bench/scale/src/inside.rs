@@ -1,5 +1,6 @@
 //! Sessions in memory: what a torrent or a peer takes, and what an event costs beside many others.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ fn half(crowd: &mut Crowd, torrent: TorrentKey) -> PeerKey {
 fn torrents() -> io::Result<()> {
     head("a session of so many torrents that are seeded", &sizes())?;
     let (own, _metainfo) = memory(|| torrent(0, PIECE_COUNT, 16_384));
-    let mut rows = [const { Vec::new() }; 5];
+    let mut rows = [const { Vec::new() }; 6];
     for size in SIZES {
         let (len, (mut crowd, keys)) = memory(|| seeding(size));
         rows[0].push(bytes((len - own * isize::try_from(size).unwrap_or_default()) as f64 / f64::from(size)));
@@ -80,12 +81,32 @@ fn torrents() -> io::Result<()> {
             },
         )));
         rows[4].push(nanos(stop(size)));
+        let leech = torrent(u32::MAX, PIECE_COUNT, 16_384);
+        let leech = crowd.add(leech, Bitfield::empty(PIECE_COUNT), Purpose::Download);
+        rows[5].push(nanos(piece(&mut crowd, leech)));
     }
     row("memory of one beyond its metainfo", &rows[0])?;
     row("CPU of one in a second, all idle", &rows[1])?;
     row("wakes in a minute, all idle", &rows[2])?;
     row("a peer comes and goes", &rows[3])?;
-    row("all are stopped, each", &rows[4])
+    row("all are stopped, each", &rows[4])?;
+    row("a piece of one block is downloaded in another torrent", &rows[5])
+}
+
+/// One piece of one block downloaded from a seed, with all that is told and asked because of it.
+fn piece(crowd: &mut Crowd, torrent: TorrentKey) -> f64 {
+    let seed = crowd.join(torrent);
+    crowd.listen(seed, PIECE_COUNT);
+    crowd.say(seed, Message::Bitfield { bits: &[0xFF; PIECE_COUNT as usize / 8] });
+    crowd.say(seed, Message::Unchoke);
+    let mut requests = VecDeque::new();
+    let mut fetch = |crowd: &mut Crowd| {
+        requests.extend(crowd.requests());
+        let Some((index, begin)) = requests.pop_front() else { return };
+        crowd.say(seed, Message::Piece { index, begin, data: &[0; 16_384] });
+        crowd.store_all();
+    };
+    time(250, || (), |(), _| fetch(crowd))
 }
 
 /// What it costs to stop, for each torrent.
@@ -99,7 +120,7 @@ fn stop(size: u32) -> f64 {
 
 fn peers() -> io::Result<()> {
     head("a torrent with so many peers that have half of it", &sizes())?;
-    let mut rows = [const { Vec::new() }; 6];
+    let mut rows = [const { Vec::new() }; 7];
     for size in SIZES {
         let (base, empty) = memory(|| leeching(0));
         drop(empty);
@@ -128,13 +149,15 @@ fn peers() -> io::Result<()> {
                     .handle_input(crowd.now, Input::Closed { peer, cause: peerless_core::CloseCause::End });
             },
         )));
+        rows[6].push(nanos(piece(&mut crowd, torrent) / f64::from(size)));
     }
     row("memory of one", &rows[0])?;
     row("CPU of one in a second, all idle", &rows[1])?;
     row("wakes in a minute, all idle", &rows[2])?;
     row("a keep-alive comes", &rows[3])?;
     row("a have comes", &rows[4])?;
-    row("a peer comes, with a bitfield, and goes", &rows[5])
+    row("a peer comes, with a bitfield, and goes", &rows[5])?;
+    row("a piece is downloaded and told to each, for each", &rows[6])
 }
 
 fn files() -> io::Result<()> {

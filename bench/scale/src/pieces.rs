@@ -1,6 +1,7 @@
 //! A torrent of very many pieces: what the picker costs.
 
 use std::io;
+use std::time::Instant;
 
 use peerless_core::PeerKey;
 use peerless_core::bitfield::Bitfield;
@@ -121,38 +122,42 @@ fn peers() -> io::Result<()> {
     row("a have", &values)
 }
 
-/// One block picked, come and stored, when the torrent is fresh and when it is nearly done.
+/// Picks of one block each, which then comes and is stored: the middle one and the 99th of a hundred,
+/// when the torrent is fresh and when it is nearly done.
 fn picks(what: &str, others: u32, set: fn(Geometry, &mut Rng) -> Bitfield) -> io::Result<()> {
     for (stage, share) in [("fresh", 0), ("half done", 500), ("99.9 % done", 999)] {
-        let mut values = Vec::new();
+        let (mut middle, mut late) = (Vec::new(), Vec::new());
         for size in SIZES {
-            let have = size / 1000 * share;
-            let mut fresh = Bench::new(size, have, others);
-            let set = set(fresh.geometry, &mut fresh.rng);
-            let bench = || {
-                let mut bench = Bench::new(size, have, others);
-                bench.picker.add_peer(&set);
-                (bench, Vec::new(), BlockPool::default())
-            };
-            let count = ((size - have) / 4).clamp(1, 20_000);
-            let mut total = std::time::Duration::ZERO;
-            let mut picked = 0;
-            let (mut bench, mut out, mut pool) = bench();
-            for _ in 0..count {
-                let start = std::time::Instant::now();
-                bench.picker.pick(&mut bench.rng, peer(0), &set, 1, usize::MAX, &mut out);
-                total += start.elapsed();
-                let Some(block) = out.pop() else { break };
-                picked += 1;
-                let _ = bench.picker.received(&mut pool, peer(0), block, &[0; 16_384]);
-                if let Some((blocks, _)) = bench.picker.take_piece(block.piece()) {
-                    blocks.into_iter().for_each(|block| pool.give_back(block));
-                }
-                bench.picker.stored(block.piece());
-            }
-            values.push(nanos(total.as_secs_f64() * 1e9 / f64::from(picked.max(1))));
+            let mut bench = Bench::new(size, size / 1000 * share, others);
+            let set = set(bench.geometry, &mut bench.rng);
+            bench.picker.add_peer(&set);
+            let mut times = bench.picks(&set, (size / 4).min(20_000));
+            times.sort_unstable();
+            let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| *time as f64);
+            middle.push(nanos(at(50)));
+            late.push(nanos(at(99)));
         }
-        row(&format!("{what}; {stage}"), &values)?;
+        row(&format!("{what}; {stage}"), &middle)?;
+        row("  the 99th of a hundred", &late)?;
     }
     Ok(())
+}
+
+impl Bench {
+    /// Picks up to `count` blocks of a peer with these pieces; the nanoseconds of each.
+    fn picks(&mut self, set: &Bitfield, count: u32) -> Vec<u128> {
+        let (mut times, mut out, mut pool) = (Vec::new(), Vec::new(), BlockPool::default());
+        for _ in 0..count {
+            let start = Instant::now();
+            self.picker.pick(&mut self.rng, peer(0), set, 1, usize::MAX, &mut out);
+            times.push(start.elapsed().as_nanos());
+            let Some(block) = out.pop() else { break };
+            let _ = self.picker.received(&mut pool, peer(0), block, &[0; 16_384]);
+            if let Some((blocks, _)) = self.picker.take_piece(block.piece()) {
+                blocks.into_iter().for_each(|block| pool.give_back(block));
+            }
+            self.picker.stored(block.piece());
+        }
+        times
+    }
 }

@@ -66,7 +66,7 @@ impl Machine {
         if torrent.candidates.is_banned(now, addr, Some(peer_id)) {
             return Err(CloseReason::Banned);
         }
-        if let Some(other) = torrent.find_peer(&self.peers, peer_id) {
+        if let Some(other) = torrent.find_peer(peer_id) {
             if !self.is_preferred(peer, peer_id, other) {
                 return Err(CloseReason::Duplicate);
             }
@@ -81,7 +81,7 @@ impl Machine {
             peer.send_handshake(&mut self.cx, info_hash);
         }
         let piece_count = torrent.storage.metainfo.geometry().piece_count();
-        peer.on_open(&mut self.cx, peer_id, piece_count);
+        peer.on_open(&mut self.cx, &handshake, piece_count);
         self.half_open.retain(|(_, half_open)| *half_open != key);
         torrent.on_peer_open(&mut self.cx, peer, &handshake);
         Ok(())
@@ -126,10 +126,15 @@ impl Machine {
 
     /// Puts a torrent in line to dial, or sets the time when it will have an address ready.
     pub(super) fn want_dial(&mut self, key: TorrentKey) {
-        let Some(torrent) = self.torrents.get(key).filter(|torrent| torrent.takes_peers()) else { return };
+        let Some(torrent) = self.torrents.get_mut(key).filter(|torrent| torrent.takes_peers()) else {
+            return;
+        };
         match torrent.candidates.next_at() {
-            Some(_) if self.dialling.contains(&key) => {}
-            Some(at) if at <= self.cx.now => self.dialling.push_back(key),
+            Some(_) if torrent.waits_to_dial => {}
+            Some(at) if at <= self.cx.now => {
+                torrent.waits_to_dial = true;
+                self.dialling.push_back(key);
+            }
             Some(at) => self.cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Dial), at),
             None => {}
         }
@@ -142,9 +147,11 @@ impl Machine {
             && !self.shutting_down
             && let Some(key) = self.dialling.pop_front()
         {
-            let Some(torrent) = self.torrents.get_mut(key).filter(|torrent| torrent.takes_peers()) else {
+            let Some(torrent) = self.torrents.get_mut(key) else { continue };
+            torrent.waits_to_dial = false;
+            if !torrent.takes_peers() {
                 continue;
-            };
+            }
             if let Some(addr) = torrent.candidates.next(self.cx.now) {
                 let cx = &mut self.cx;
                 let peer = self.peers.insert_with(|peer| Peer::connecting(cx, peer, addr, key));
@@ -152,6 +159,19 @@ impl Machine {
                 self.count_in(peer);
             }
             self.want_dial(key);
+        }
+    }
+
+    /// Lets everyone speak again who owed blocks: who of them was not read is not kept.
+    pub(super) fn resume_reads(&mut self) {
+        for key in self.cx.budget.take_asked() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            if peer.open().is_some_and(|open| !open.requests.is_empty()) {
+                self.cx.budget.note_asked(key);
+            }
+            if peer.wants_read(&self.cx.budget) {
+                self.cx.outbox.push_back(Output::Resume { peer: key });
+            }
         }
     }
 

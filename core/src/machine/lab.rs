@@ -107,8 +107,9 @@ impl Lab {
     pub(crate) fn finish(&mut self, is: impl Fn(&Job) -> bool) {
         let at = self.jobs.iter().position(is).expect("such a job");
         let done = match self.jobs.remove(at) {
-            Job::Store { torrent, piece, blocks, .. } => {
-                JobDone::Stored { torrent, piece, blocks, result: Ok(Vec::new()) }
+            Job::Store { torrent, pieces, .. } => {
+                let stored = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new())));
+                JobDone::Stored { torrent, pieces: stored.collect() }
             }
             Job::Read { torrent, peer, range, .. } => {
                 let block = Block::new(vec![0; range.len() as usize]);

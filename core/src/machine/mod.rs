@@ -3,6 +3,7 @@
 //! No rule of the protocol is here. A handler that finds a reason to end a connection leaves it in
 //! `Cx::to_close`; every input ends with `settle`, which ends those and gives their places to others.
 
+mod closing;
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::{JobDone, ResolveFor};
+use crate::job::{JobDone, ResolveFor, StoredPiece};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
@@ -49,7 +50,9 @@ pub(crate) struct Machine {
     /// Torrents with an address ready to dial, in turn.
     dialling: VecDeque<TorrentKey>,
     /// Torrents that end and have not told everyone yet.
-    closing: Vec<TorrentKey>,
+    closing: BTreeSet<TorrentKey>,
+    /// Those of them that may have told the last.
+    maybe_closed: Vec<TorrentKey>,
     trackers: Trackers,
     /// Announce URLs of the scrapes under way, by number.
     scrapes: BTreeMap<u32, String>,
@@ -72,7 +75,8 @@ impl Machine {
             peer_count: 0,
             half_open: BTreeSet::new(),
             dialling: VecDeque::new(),
-            closing: Vec::new(),
+            closing: BTreeSet::new(),
+            maybe_closed: Vec::new(),
             trackers: Trackers::default(),
             scrapes: BTreeMap::new(),
             scrape_count: 0,
@@ -167,7 +171,7 @@ impl Machine {
                     self.trackers.on_timer(&mut self.cx);
                     self.hear_trackers();
                 }
-                TimerKey::StopAnnounce => self.trackers_awaited = false,
+                TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
             }
         }
@@ -211,21 +215,6 @@ impl Machine {
     /// Tells something that no input is the reason of.
     pub(crate) fn tell(&mut self, event: Event) {
         self.cx.event(event);
-    }
-
-    fn close_torrent(&mut self, key: TorrentKey) {
-        if let Some(torrent) = self.torrents.get_mut(key) {
-            torrent.close(&mut self.cx);
-            if !self.closing.contains(&key) {
-                self.closing.push(key);
-            }
-        }
-        // Those that have shaken hands are ended by the torrent.
-        for (_, half_open) in &self.half_open {
-            if self.peers.get(*half_open).is_some_and(|peer| peer.torrent == Some(key)) {
-                self.cx.close(*half_open, CloseReason::TorrentGone);
-            }
-        }
     }
 
     fn on_received(&mut self, key: PeerKey, mut bytes: &[u8]) {
@@ -277,6 +266,7 @@ impl Machine {
     }
 
     fn on_done(&mut self, done: JobDone) {
+        done.torrent().into_iter().for_each(|torrent| self.may_have_closed(torrent));
         let (cx, peers, torrents) = (&mut self.cx, &mut self.peers, &mut self.torrents);
         match done {
             JobDone::Opened { torrent, result } => {
@@ -301,11 +291,16 @@ impl Machine {
                     torrent.on_checked(cx, peers, &pieces, result);
                 }
             }
-            JobDone::Stored { torrent, piece, blocks, result } => {
-                blocks.into_iter().for_each(|block| cx.pool.give_back(block));
-                let reads_go_on = cx.budget.end_store(torrent, piece);
-                if let Some(torrent) = torrents.get_mut(torrent) {
-                    torrent.on_stored(cx, peers, piece, result);
+            JobDone::Stored { torrent: key, pieces } => {
+                let mut results = Vec::with_capacity(pieces.len());
+                let mut reads_go_on = false;
+                for StoredPiece { piece, blocks, result } in pieces {
+                    blocks.into_iter().for_each(|block| cx.pool.give_back(block));
+                    reads_go_on |= cx.budget.end_store(key, piece);
+                    results.push((piece, result));
+                }
+                if let Some(torrent) = torrents.get_mut(key) {
+                    torrent.on_stored(cx, peers, results);
                 }
                 if reads_go_on {
                     self.resume_reads();
@@ -341,13 +336,6 @@ impl Machine {
         }
     }
 
-    /// Lets everyone speak again: who was not read, and why, is not kept.
-    fn resume_reads(&mut self) {
-        let (peers, cx) = (&self.peers, &mut self.cx);
-        let resumed = peers.iter().filter(|(_, peer)| peer.open().is_some() && peer.wants_read(&cx.budget));
-        cx.outbox.extend(resumed.map(|(peer, _)| Output::Resume { peer }));
-    }
-
     fn on_peer_timer(&mut self, key: PeerKey, timer: PeerTimer) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match timer {
@@ -377,6 +365,7 @@ impl Machine {
     }
 
     fn on_torrent_timer(&mut self, key: TorrentKey, timer: TorrentTimer) {
+        self.may_have_closed(key);
         let (cx, peers) = (&mut self.cx, &mut self.peers);
         let Some(torrent) = self.torrents.get_mut(key) else { return };
         match timer {
@@ -385,6 +374,8 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Web => torrent.on_web_timer(cx),
+            TorrentTimer::Store => torrent.on_store_timer(cx),
+            TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {
                 let progress = Box::new(torrent.progress(cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });
@@ -400,8 +391,8 @@ impl Machine {
         while let Some((key, reason)) = self.cx.to_close.pop() {
             self.end(key, Some(reason));
         }
-        if self.cx.budget.take_short() && self.by_hash.len() > 1 {
-            for key in self.torrents.keys() {
+        if self.cx.budget.take_short() {
+            for key in self.cx.budget.holders() {
                 if let Some(torrent) = self.torrents.get_mut(key) {
                     torrent.make_room(&mut self.cx);
                 }
@@ -430,29 +421,6 @@ impl Machine {
         self.ask_trackers();
         self.dial();
         self.forget_closed();
-    }
-
-    /// Forgets the torrents that have told everyone that they end.
-    fn forget_closed(&mut self) {
-        let (trackers_awaited, cx) = (self.trackers_awaited, &mut self.cx);
-        let (torrents, by_hash, trackers) = (&mut self.torrents, &mut self.by_hash, &mut self.trackers);
-        self.closing.retain(|key| {
-            let Some(torrent) = torrents.get_mut(*key) else { return false };
-            if !torrent.is_closed(trackers_awaited) {
-                return true;
-            }
-            torrent.leave_phase(cx);
-            TorrentTimer::ALL.into_iter().for_each(|timer| cx.timers.clear(TimerKey::Torrent(*key, timer)));
-            trackers.forget_torrent(cx, *key);
-            by_hash.remove(&torrent.info_hash());
-            torrents.remove(*key);
-            false
-        });
-        if self.shutting_down && self.torrents.is_empty() {
-            self.shut_down = true;
-            self.cx.timers.clear(TimerKey::StopAnnounce);
-            self.cx.timers.clear(TimerKey::Shutdown);
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Questions to trackers and what is heard of them: between torrents, users and the trackers.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::Machine;
@@ -51,6 +52,7 @@ impl Machine {
 
     /// Brings what has been heard to who had asked.
     pub(super) fn hear_trackers(&mut self) {
+        let mut told = BTreeSet::new();
         for heard in self.trackers.take_heard() {
             match heard.asker {
                 Asker::Tier { torrent: key, tier } => {
@@ -58,17 +60,23 @@ impl Machine {
                     let stats = torrent.stats();
                     let news = (heard.news, heard.more);
                     let addrs = torrent.announcer.on_news(&mut self.cx, &stats, tier, news);
-                    torrent.announce_due(&mut self.cx);
+                    told.insert(key);
                     self.add_candidates(key, addrs, Source::Tracker);
                 }
                 Asker::Scrape { number } => {
                     if let Some(result) = scraped(heard.news)
                         && let Some(url) = self.scrapes.remove(&number)
                     {
-                        self.trackers.forget_scrape(number);
                         self.cx.event(Event::Scraped { url, result });
                     }
                 }
+            }
+        }
+        // Only now: a new question makes what has been heard of the last one meaningless.
+        for key in told {
+            if let Some(torrent) = self.torrents.get_mut(key) {
+                torrent.announce_due(&mut self.cx);
+                self.may_have_closed(key);
             }
         }
     }

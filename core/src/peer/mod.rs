@@ -4,14 +4,18 @@
 //! its torrent.
 
 mod error;
+mod extended;
+mod fast;
 mod flow;
 mod requests;
 mod send_queue;
 mod uploads;
 
 pub use error::PeerError;
+pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
+pub(crate) use uploads::QUEUE_MAX;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +23,7 @@ use std::time::Duration;
 use crate::bitfield::Bitfield;
 use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
-use crate::extension::{Extended, Kind};
+use crate::extension::Extended;
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::Output;
@@ -27,6 +31,7 @@ use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED};
+use fast::Fast;
 use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
@@ -90,6 +95,7 @@ pub(crate) struct Open {
     /// How many of its pieces we want.
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
+    pub(crate) fast: Fast,
     pub(crate) requests: Requests,
     pub(crate) uploads: Uploads,
     /// Payload received.
@@ -152,17 +158,18 @@ impl Peer {
     }
 
     /// The handshakes are done.
-    pub(crate) fn on_open(&mut self, cx: &mut Cx, id: PeerId, piece_count: u32) {
+    pub(crate) fn on_open(&mut self, cx: &mut Cx, handshake: &Handshake, piece_count: u32) {
         let now = cx.now;
         cx.timers.clear(TimerKey::Peer(self.key, PeerTimer::Handshake));
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Idle), now + IDLE_TIMEOUT);
         cx.timers.set(TimerKey::Peer(self.key, PeerTimer::KeepAlive), now + KEEP_ALIVE_INTERVAL);
         self.phase = Phase::Open(Box::new(Open {
-            id,
+            id: handshake.peer_id,
             decoder: Some(Decoder::new(piece_count)),
             pieces: Bitfield::empty(piece_count),
             wanted_count: 0,
             flow: Flow::default(),
+            fast: Fast::new(handshake.has_fast()),
             requests: Requests::new(now),
             uploads: Uploads::default(),
             down: Rate::new(now),
@@ -177,14 +184,6 @@ impl Peer {
 
     pub(crate) fn send(&mut self, cx: &mut Cx, message: Message<'_>) {
         self.send_with(cx, |queue| queue.push(message));
-    }
-
-    /// Sends a message of an extension; false if the peer takes none of this kind.
-    pub(crate) fn send_extended(&mut self, cx: &mut Cx, kind: Kind, payload: &[u8]) -> bool {
-        let id = self.open().and_then(|open| open.extended.as_ref()?.id(kind));
-        let Some(id) = id else { return false };
-        self.send(cx, Message::Extended { id, payload });
-        true
     }
 
     /// Lets `push` fill the send queue, and tells the runtime if it was empty.
@@ -229,7 +228,7 @@ impl Peer {
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
-        let payload_len = self.shrink(cx, |queue| queue.sent(len)).payload_len;
+        let payload_len = self.shrink(cx, |queue, cx| queue.sent(len, &mut cx.runs));
         self.sent_at = cx.now;
         if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
             open.up.add(cx.now, payload_len);
@@ -238,9 +237,9 @@ impl Peer {
     }
 
     /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
-    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue) -> T) -> T {
+    fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue, &mut Cx) -> T) -> T {
         let wanted_read = self.wants_read(&cx.budget);
-        let taken = take(&mut self.queue);
+        let taken = take(&mut self.queue, cx);
         if !wanted_read && self.wants_read(&cx.budget) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
@@ -295,25 +294,39 @@ impl Peer {
         true
     }
 
-    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped. False
-    /// if it was choked already.
+    /// Stops answering the peer: what it has asked for and has not begun to leave is dropped, and
+    /// rejected if it knows what that means. False if it was choked already.
     pub(crate) fn choke(&mut self, cx: &mut Cx) -> bool {
         let Some(open) = self.open_mut().filter(|open| !open.flow.am_choking) else { return false };
         open.flow.am_choking = true;
-        open.uploads.clear();
+        let waiting = open.uploads.clear();
         let before = self.queue.payload_len();
-        self.shrink(cx, SendQueue::remove_unstarted_blocks);
+        let queued = self.shrink(cx, |queue, _| queue.remove_unstarted_blocks());
         cx.budget.end_upload((before - self.queue.payload_len()) as u64);
         self.send(cx, Message::Choke);
+        queued.into_iter().chain(waiting).for_each(|block| self.reject(cx, block));
         true
+    }
+
+    /// Says that a request will not be answered, if the peer speaks the fast extension (BEP 6).
+    pub(crate) fn reject(&mut self, cx: &mut Cx, block: BlockRef) {
+        if self.open().is_some_and(|open| open.fast.is_on) {
+            let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
+            self.send(cx, Message::Reject { index, begin, len });
+        }
     }
 
     /// The peer takes a request back.
     pub(crate) fn cancel_upload(&mut self, cx: &mut Cx, block: BlockRef) {
         let Some(open) = self.open_mut() else { return };
-        if !open.uploads.cancel(block) && self.shrink(cx, |queue| queue.remove_block(block)) {
+        if !open.uploads.cancel(block) {
+            if !self.shrink(cx, |queue, _| queue.remove_block(block)) {
+                return;
+            }
             cx.budget.end_upload(u64::from(block.len()));
         }
+        // BEP 6: one answer to each request, also to one that is taken back.
+        self.reject(cx, block);
     }
 
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
@@ -323,15 +336,6 @@ impl Peer {
             && cx.timers.get(key).is_none()
         {
             cx.timers.set(key, at);
-        }
-    }
-
-    /// Sets the deadline of its extensions anew.
-    pub(crate) fn set_extension_timer(&self, cx: &mut Cx) {
-        let key = TimerKey::Peer(self.key, PeerTimer::Extension);
-        match self.open().and_then(|open| open.extended.as_ref()?.timeout_at()) {
-            Some(at) => cx.timers.set(key, at),
-            None => cx.timers.clear(key),
         }
     }
 
@@ -354,7 +358,12 @@ mod tests {
     fn peer() -> (Cx, Peer) {
         let mut cx = Cx::new(Config::default(), 1, Instant::START);
         let mut peer = Peer::accepted(&mut cx, PeerKey::new(0, 0), SocketAddr::from(([192, 0, 2, 1], 1)));
-        peer.on_open(&mut cx, PeerId::new([1; 20]), 10);
+        let handshake = Handshake {
+            reserved: RESERVED,
+            info_hash: InfoHash::new([0; 20]),
+            peer_id: PeerId::new([1; 20]),
+        };
+        peer.on_open(&mut cx, &handshake, 10);
         (cx, peer)
     }
 

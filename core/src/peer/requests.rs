@@ -65,6 +65,8 @@ pub(crate) struct Requests {
     progress_at: Instant,
     /// Whether it owed blocks for too long.
     pub(crate) snubbed: bool,
+    /// Whether it has rejected all that it was asked for and has not been let be since.
+    refused: bool,
 }
 
 impl Requests {
@@ -78,12 +80,16 @@ impl Requests {
             answered_at: now,
             progress_at: now,
             snubbed: false,
+            refused: false,
         }
     }
 
     /// How many more to send now: none until a part of the pipeline is free, so that a deep one is
     /// filled some blocks at a time.
     pub(crate) fn room(&self) -> usize {
+        if self.refused {
+            return 0;
+        }
         let depth = if self.snubbed { 1 } else { self.depth.min(self.kept_max) };
         let room = depth.saturating_sub(self.outstanding.len());
         if room > depth / FILL_SHARE { room } else { 0 }
@@ -114,6 +120,7 @@ impl Requests {
         let Some(request) = self.take(block) else { return false };
         self.progress_at = now;
         self.snubbed = false;
+        self.refused = false;
         self.answered_at = self.answered_at.max(request.at);
         let taken = now.since(request.at);
         match self.round_trip {
@@ -130,6 +137,29 @@ impl Requests {
     /// Notes that `block` will not come; false if it was not outstanding.
     pub(crate) fn forget(&mut self, block: BlockRef) -> bool {
         self.take(block).is_some()
+    }
+
+    /// Notes that the peer will not send `block` though it does not choke us (BEP 6, "reject
+    /// request"); false if it was not outstanding.
+    ///
+    /// It is asked for no more than it seems to keep until a block comes, and when it has rejected
+    /// everything, for nothing: without this, each reject would lead to the next.
+    pub(crate) fn rejected(&mut self, block: BlockRef) -> bool {
+        if self.take(block).is_none() {
+            return false;
+        }
+        self.depth = self.outstanding.len().max(1);
+        self.refused = self.outstanding.is_empty();
+        true
+    }
+
+    /// Notes that the peer may be asked again, though it has rejected all; true if it had.
+    pub(crate) fn retry(&mut self) -> bool {
+        let refused = std::mem::take(&mut self.refused);
+        if refused {
+            self.depth = self.depth.max(DEPTH_START);
+        }
+        refused
     }
 
     /// Forgets all that is outstanding, and tells what it was.
@@ -252,6 +282,20 @@ mod tests {
         blocks[..3].iter().for_each(|block| requests.add(at(0), *block));
         assert!(requests.answered(at(10), blocks[0], 1 << 30, 500));
         assert_eq!(requests.room(), 1);
+    }
+
+    #[test]
+    fn who_rejects_is_asked_for_less_and_at_last_for_nothing_until_a_retry() {
+        let blocks = blocks(20);
+        let mut requests = Requests::new(at(0));
+        blocks[..8].iter().for_each(|block| requests.add(at(0), *block));
+        assert!(requests.rejected(blocks[7]) && !requests.rejected(blocks[7]));
+        assert_eq!(requests.room(), 0);
+        assert!(requests.answered(at(10), blocks[0], 1 << 30, 500) && requests.room() == 2);
+        blocks[1..7].iter().for_each(|block| assert!(requests.rejected(*block)));
+        assert_eq!(requests.room(), 0);
+        assert!(requests.retry() && !requests.retry());
+        assert_eq!(requests.room(), DEPTH_START);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use crate::block::Block;
+use crate::block::{Block, RunPool};
 use crate::piece::BlockRef;
 use crate::wire::{Message, PIECE_HEADER_LEN, piece_header};
 
@@ -32,13 +32,6 @@ pub(crate) struct SendQueue {
     len: usize,
     /// The payload bytes among them.
     payload_len: usize,
-}
-
-/// What [`SendQueue::sent`] dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    /// The payload bytes among it.
-    pub(crate) payload_len: u64,
 }
 
 /// One block and the protocol bytes before it.
@@ -91,8 +84,9 @@ impl SendQueue {
         Parts::new(self.started_len, self.blocks.iter(), &self.tail)
     }
 
-    /// Drops the first `len` bytes, or all if there are fewer: the system has them.
-    pub(crate) fn sent(&mut self, len: usize) -> Sent {
+    /// Drops the first `len` bytes, or all if there are fewer: the system has them. Returns how many
+    /// of them were payload.
+    pub(crate) fn sent(&mut self, len: usize, runs: &mut RunPool) -> u64 {
         let mut left = len.min(self.len);
         let mut payload_len = 0;
         self.len -= left;
@@ -105,14 +99,17 @@ impl SendQueue {
             left -= end - self.started_len;
             self.started_len = end;
             if end == whole_len {
-                self.blocks.pop_front();
+                let sent = self.blocks.pop_front();
                 self.started_len = 0;
+                if let Some(run) = sent.and_then(|sent| Arc::into_inner(sent.data)) {
+                    runs.give_back(run);
+                }
             }
         }
         self.started_len += left;
         self.payload_len -= payload_len;
         self.release();
-        Sent { payload_len: payload_len as u64 }
+        payload_len as u64
     }
 
     /// How many bytes have not left.
@@ -150,13 +147,13 @@ impl SendQueue {
         true
     }
 
-    /// Takes out all blocks of which nothing has left, and says how many: we choke the peer.
-    pub(crate) fn remove_unstarted_blocks(&mut self) -> usize {
+    /// Takes out all blocks of which nothing has left, and says which: we choke the peer.
+    pub(crate) fn remove_unstarted_blocks(&mut self) -> Vec<BlockRef> {
         let kept_count = self.started_block_count();
-        let removed_count = self.blocks.len() - kept_count;
-        (0..removed_count).for_each(|_| self.remove_at(kept_count));
+        let removed: Vec<_> = self.blocks.iter().skip(kept_count).map(|queued| queued.block).collect();
+        removed.iter().for_each(|_| self.remove_at(kept_count));
         self.release();
-        removed_count
+        removed
     }
 
     /// How many blocks, one at most, have begun to leave and must go on: the peer counts on the
@@ -264,10 +261,12 @@ mod tests {
             at.map(|at| self.messages.remove(at)).is_some()
         }
 
-        fn remove_unstarted_blocks(&mut self) -> usize {
+        fn remove_unstarted_blocks(&mut self) -> Vec<BlockRef> {
             let unstarted: Vec<_> = self.unstarted().collect();
-            unstarted.iter().rev().for_each(|at| drop(self.messages.remove(*at)));
-            unstarted.len()
+            let mut removed: Vec<_> =
+                unstarted.iter().rev().map(|at| self.messages.remove(*at).0.unwrap()).collect();
+            removed.reverse();
+            removed
         }
     }
 
@@ -329,7 +328,7 @@ mod tests {
                 let payload_len = model.bytes(Some(PartKind::Payload)).len();
                 model.sent(*len);
                 let left_len = model.bytes(Some(PartKind::Payload)).len();
-                assert_eq!(queue.sent(*len).payload_len, (payload_len - left_len) as u64);
+                assert_eq!(queue.sent(*len, &mut RunPool::default()), (payload_len - left_len) as u64);
             }
             Op::RemoveBlock(number) => {
                 let (block, ..) = block(*number);
@@ -374,7 +373,7 @@ mod tests {
         queue.push(Message::Have { index: 0 });
         for index in 0..10_000 {
             queue.push(Message::Have { index });
-            queue.sent(9);
+            queue.sent(9, &mut RunPool::default());
             assert!(queue.tail.capacity() < 100);
         }
     }

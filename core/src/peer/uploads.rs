@@ -9,13 +9,13 @@ use crate::budget::Budget;
 use crate::key::PeerKey;
 use crate::piece::BlockRef;
 
-/// Requests kept for one peer; further ones are dropped.
+/// Requests kept for one peer that can't be told that one is not; further ones are dropped.
 ///
-/// Without the extension handshake there is no way to tell a peer what we keep, and what is dropped
+/// Without the fast extension there is no way to tell a peer what we keep, and what is dropped
 /// it waits for in vain: Transmission asks for what it expects to get in 10 s and gives up on that
 /// only after 90 s. This many are 512 MiB, 10 s of all that one Transmission can take in, and
 /// 400 KB of memory for each of the few peers that are unchoked.
-const QUEUE_MAX: usize = 32 * 1024;
+pub(crate) const QUEUE_MAX: usize = 32 * 1024;
 
 /// Requests looked through for one that is cancelled. Peers cancel in endgame, when they have few;
 /// one that cancels at the end of a long queue gets its block, and costs us no long search.
@@ -41,9 +41,9 @@ pub(crate) struct Uploads {
 }
 
 impl Uploads {
-    /// Takes a request; false if the queue is full.
-    pub(crate) fn request(&mut self, block: BlockRef) -> bool {
-        let fits = self.wanted.len() < QUEUE_MAX;
+    /// Takes a request; false if there are `max` already.
+    pub(crate) fn request(&mut self, block: BlockRef, max: usize) -> bool {
+        let fits = self.wanted.len() < max;
         if fits {
             self.wanted.push_back(block);
         }
@@ -61,12 +61,11 @@ impl Uploads {
         self.len() < before
     }
 
-    /// Drops every request, as a choke does (BEP 3).
-    pub(crate) fn clear(&mut self) {
-        self.wanted = VecDeque::new();
-        if let Some((_, blocks)) = &mut self.reading {
-            blocks.clear();
-        }
+    /// Drops every request, as a choke does (BEP 3), and tells what they were for.
+    pub(crate) fn clear(&mut self) -> Vec<BlockRef> {
+        let mut dropped = self.reading.as_mut().map_or_else(Vec::new, |(_, blocks)| std::mem::take(blocks));
+        dropped.extend(std::mem::take(&mut self.wanted));
+        dropped
     }
 
     /// Requests not answered.
@@ -149,7 +148,7 @@ mod tests {
     fn neighbours_are_read_as_one_and_sent_as_asked() {
         let (mut uploads, mut queue) = (Uploads::default(), SendQueue::default());
         for (begin, len) in [(0, 100), (100, 50), (150, 50), (500, 10)] {
-            assert!(uploads.request(range(begin, len)));
+            assert!(uploads.request(range(begin, len), QUEUE_MAX));
         }
         let run = next(&mut uploads, &queue).unwrap();
         assert_eq!(run, range(0, 200));
@@ -166,10 +165,10 @@ mod tests {
     #[test]
     fn a_choke_drops_what_is_being_read_too() {
         let (mut uploads, mut queue) = (Uploads::default(), SendQueue::default());
-        uploads.request(range(0, 100));
+        uploads.request(range(0, 100), QUEUE_MAX);
         let run = next(&mut uploads, &queue).unwrap();
-        uploads.request(range(300, 100));
-        uploads.clear();
+        uploads.request(range(300, 100), QUEUE_MAX);
+        assert_eq!(uploads.clear(), [range(0, 100), range(300, 100)]);
         assert_eq!((uploads.len(), uploads.reading_len()), (0, 100));
         assert_eq!(uploads.on_read(run, data(100), &mut queue), 100);
         assert!(queue.is_empty() && next(&mut uploads, &queue).is_none());
@@ -178,15 +177,15 @@ mod tests {
     #[test]
     fn the_queue_is_bounded() {
         let mut uploads = Uploads::default();
-        let taken = (0..40_000).filter(|&i| uploads.request(range(i, 1))).count();
+        let taken = (0..40_000).filter(|&i| uploads.request(range(i, 1), QUEUE_MAX)).count();
         assert_eq!(taken, QUEUE_MAX);
     }
 
     #[test]
     fn requests_for_single_bytes_do_not_fill_the_memory() {
         let (mut uploads, mut queue) = (Uploads::default(), SendQueue::default());
-        (0..1000).for_each(|begin| _ = uploads.request(range(begin, 1)));
-        (0..1000).for_each(|begin| _ = uploads.request(range(2 * begin, 1)));
+        (0..1000).for_each(|begin| _ = uploads.request(range(begin, 1), QUEUE_MAX));
+        (0..1000).for_each(|begin| _ = uploads.request(range(2 * begin, 1), QUEUE_MAX));
         while let Some(run) = next(&mut uploads, &queue) {
             assert!(run.len() <= 64);
             uploads.on_read(run, data(run.len()), &mut queue);

@@ -94,7 +94,7 @@ impl Picker {
             return Vec::new();
         }
         let mut cancel = Vec::new();
-        for (block, askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
+        for ((_, block), askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
             cancel.extend(askers.iter().map(|peer| (peer, block)));
         }
         self.abandon(slot);
@@ -167,13 +167,13 @@ impl Picker {
     /// Forgets all blocks of an open piece.
     pub(super) fn restart(&mut self, slot: usize) {
         let open = &mut self.open[slot];
-        let (piece, asked) = (open.piece, open.asked().collect::<Vec<_>>());
+        let (age, piece, asked) = (open.age, open.piece, open.asked().collect::<Vec<_>>());
         self.held_len -= open.held_len();
         open.restart();
         self.asked_count -= asked.len();
         for (number, askers) in asked {
             if let Some(block) = self.geometry.block(piece, number) {
-                self.doubles.changed(block, &askers, &Askers::default());
+                self.doubles.changed((age, block), &askers, &Askers::default());
             }
         }
     }

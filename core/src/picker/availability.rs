@@ -2,6 +2,9 @@
 //!
 //! Peers that have everything are only counted: they make no piece rarer than another.
 
+#[cfg(test)]
+mod tests;
+
 use crate::bitfield::Bitfield;
 use crate::piece::{Geometry, PieceIndex};
 use crate::priority::Priority;
@@ -45,10 +48,11 @@ const PRIORITY_COUNT: usize = Priority::TOP.get() as usize;
 pub(super) struct Availability {
     states: Vec<PieceState>,
     priorities: Vec<Priority>,
-    /// For each piece: the peers that have it but not everything, plus `base`; it wraps as that does.
+    /// For each piece: the peers that have it but not everything, plus `base`. Both wrap.
     counts: Vec<u32>,
-    /// Grows when a peer comes to have everything, which takes one from every count at once, and
-    /// shrinks, below zero too, when such a peer loses a piece.
+    /// One more takes one from every count at once: a peer that has come to have everything counts
+    /// apart. One less adds one: a peer that lacks few pieces is counted everywhere, and then taken
+    /// out of those.
     base: u32,
     full_peer_count: u32,
     /// The missing pieces by priority, the highest first.
@@ -125,18 +129,26 @@ impl Availability {
         }
     }
 
+    /// Takes time by the pieces that the peer has or by those that it lacks, whichever are fewer.
     pub(super) fn add_peer(&mut self, geometry: Geometry, pieces: &Bitfield) {
         if pieces.is_full() {
             self.full_peer_count += 1;
+        } else if lacks_few(pieces) {
+            self.raise_all();
+            pieces.missing(&geometry).for_each(|piece| self.lower(piece));
         } else {
             pieces.iter(&geometry).for_each(|piece| self.raise(piece));
         }
     }
 
+    /// As [`Availability::add_peer`]; it does not matter how the peer was counted then.
     pub(super) fn remove_peer(&mut self, geometry: Geometry, pieces: &Bitfield) {
         if pieces.is_full() {
             debug_assert!(self.full_peer_count > 0, "a peer leaves that never came");
             self.full_peer_count = self.full_peer_count.saturating_sub(1);
+        } else if lacks_few(pieces) {
+            pieces.missing(&geometry).for_each(|piece| self.raise(piece));
+            self.lower_all();
         } else {
             pieces.iter(&geometry).for_each(|piece| self.lower(piece));
         }
@@ -149,10 +161,9 @@ impl Availability {
         }
         self.raise(piece);
         if pieces.is_full() {
-            // It counted once for every piece; now it counts apart. So the lowest group is empty.
+            // It counted once for every piece; now it counts apart.
             self.full_peer_count += 1;
-            self.base = self.base.wrapping_add(1);
-            self.missing.iter_mut().for_each(Rarity::drop_lowest);
+            self.lower_all();
         }
         true
     }
@@ -166,8 +177,7 @@ impl Availability {
         if was_full {
             // It counted apart; from now on it counts once for every piece, but not for this one.
             self.full_peer_count = self.full_peer_count.saturating_sub(1);
-            self.base = self.base.wrapping_sub(1);
-            self.missing.iter_mut().for_each(Rarity::add_lowest);
+            self.raise_all();
         }
         self.lower(piece);
         true
@@ -222,6 +232,18 @@ impl Availability {
 
     fn partial_count(&self, piece: PieceIndex) -> u32 {
         self.counts[piece.as_usize()].wrapping_sub(self.base)
+    }
+
+    /// One peer more for every piece.
+    fn raise_all(&mut self) {
+        self.base = self.base.wrapping_sub(1);
+        self.missing.iter_mut().for_each(Rarity::add_lowest);
+    }
+
+    /// One peer less for every piece: each has one, so the lowest group is empty.
+    fn lower_all(&mut self) {
+        self.base = self.base.wrapping_add(1);
+        self.missing.iter_mut().for_each(Rarity::drop_lowest);
     }
 
     fn raise(&mut self, piece: PieceIndex) {
@@ -287,6 +309,11 @@ fn place(priority: Priority) -> usize {
     usize::from(Priority::TOP.get() - priority.get()).min(PRIORITY_COUNT - 1)
 }
 
+/// Whether a peer is counted by what it lacks.
+const fn lacks_few(pieces: &Bitfield) -> bool {
+    pieces.count() > pieces.piece_count() / 2
+}
+
 /// Where the pieces of a peer can begin: one that lacks something is counted for each piece it has,
 /// so none of them is in the lowest group.
 fn first_group(pieces: &Bitfield) -> usize {
@@ -306,86 +333,5 @@ fn probe(rng: &mut Rng, part: &[PieceIndex], pieces: &Bitfield, left: &mut usize
         Some(piece) => Probe::Found(piece),
         None if looks < part.len() => Probe::GaveUp,
         None => Probe::Nothing,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `sets`: a line for each peer, `x` where it has the piece.
-    fn table(sets: &[&str]) -> (Geometry, Availability, Vec<Bitfield>) {
-        let piece_count = u32::try_from(sets[0].len()).unwrap();
-        let geometry = Geometry::new(u64::from(piece_count), 1).unwrap();
-        let mut table = Availability::new(geometry, &Bitfield::empty(piece_count), &mut Rng::new(1));
-        let sets: Vec<_> = sets.iter().map(|set| bitfield(geometry, set)).collect();
-        sets.iter().for_each(|set| table.add_peer(geometry, set));
-        (geometry, table, sets)
-    }
-
-    fn bitfield(geometry: Geometry, picture: &str) -> Bitfield {
-        let mut set = Bitfield::empty(geometry.piece_count());
-        for (piece, _) in geometry.pieces().zip(picture.chars()).filter(|&(_, sign)| sign == 'x') {
-            set.insert(piece);
-        }
-        set
-    }
-
-    fn counts(geometry: Geometry, table: &Availability) -> Vec<u32> {
-        table.check_invariants();
-        geometry.pieces().map(|piece| table.count(piece)).collect()
-    }
-
-    #[test]
-    fn peers_come_and_go() {
-        let (geometry, mut table, sets) = table(&["xx..", "x.x.", "xxxx", "...."]);
-        assert_eq!(counts(geometry, &table), [3, 2, 2, 1]);
-        table.remove_peer(geometry, &sets[0]);
-        assert_eq!(counts(geometry, &table), [2, 1, 2, 1]);
-        table.remove_peer(geometry, &sets[2]);
-        assert_eq!(counts(geometry, &table), [1, 0, 1, 0]);
-    }
-
-    #[test]
-    fn a_peer_that_comes_to_have_everything_leaves_as_a_full_one() {
-        let (geometry, mut table, mut sets) = table(&["xx.", ".x."]);
-        let [a, b, c] = [0, 1, 2].map(|index| geometry.piece(index).unwrap());
-        assert!(!table.add_have(&mut sets[0], a), "known before");
-        assert!(table.add_have(&mut sets[0], c));
-        assert_eq!(counts(geometry, &table), [1, 2, 1]);
-        assert_eq!(table.full_peer_count, 1);
-        table.set(b, PieceState::Storing);
-        table.remove_peer(geometry, &sets[0]);
-        assert_eq!(counts(geometry, &table), [0, 1, 0]);
-        table.set(b, PieceState::Missing { at: 0 });
-        assert_eq!(counts(geometry, &table), [0, 1, 0]);
-    }
-
-    #[test]
-    fn a_peer_that_had_everything_and_loses_a_piece_is_one_of_many() {
-        let (geometry, mut table, mut sets) = table(&["xxx", ".x."]);
-        let [a, b, _] = [0, 1, 2].map(|index| geometry.piece(index).unwrap());
-        assert!(table.remove_have(&mut sets[0], b) && !table.remove_have(&mut sets[0], b));
-        assert_eq!((counts(geometry, &table), table.full_peer_count), (vec![1, 1, 1], 0));
-        assert!(table.remove_have(&mut sets[0], a));
-        assert_eq!(counts(geometry, &table), [0, 1, 1]);
-        assert!(table.add_have(&mut sets[0], a) && table.add_have(&mut sets[0], b));
-        assert_eq!((counts(geometry, &table), table.full_peer_count), (vec![1, 2, 1], 1));
-        table.remove_peer(geometry, &sets[0]);
-        table.remove_peer(geometry, &sets[1]);
-        assert_eq!(counts(geometry, &table), [0, 0, 0]);
-    }
-
-    #[test]
-    fn equally_rare_pieces_are_all_chosen_some_time() {
-        let (geometry, table, sets) = table(&["xxxx.", "x..x.", "xxxxx"]);
-        let mut seen = [0; 5];
-        let mut rng = Rng::new(5);
-        for _ in 0..400 {
-            let Probe::Found(piece) = table.rarest(&mut rng, &sets[0]) else { panic!("it has pieces") };
-            seen[piece.as_usize()] += 1;
-            assert_eq!(table.rarest(&mut rng, &sets[2]), Probe::Found(geometry.piece(4).unwrap()));
-        }
-        assert!(seen[1] > 100 && seen[2] > 100 && seen[1] + seen[2] == 400, "{seen:?}");
     }
 }

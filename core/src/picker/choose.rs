@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::availability::Probe;
+use super::availability::{PieceState, Probe};
 use super::endgame::ENDGAME_COUNT;
 use super::{Picker, invariants};
 use crate::bitfield::Bitfield;
@@ -64,6 +64,36 @@ impl Picker {
         }
     }
 
+    /// As [`Picker::pick`], but from the pieces of `list` alone, in their order, as far as the peer has
+    /// them.
+    pub fn pick_of(
+        &mut self,
+        peer: PeerKey,
+        pieces: &Bitfield,
+        list: &[PieceIndex],
+        count: usize,
+        may_open: usize,
+        out: &mut Vec<BlockRef>,
+    ) {
+        let goal = out.len().saturating_add(count);
+        let mut left = may_open;
+        for &piece in list.iter().filter(|piece| pieces.has(**piece)) {
+            if out.len() >= goal {
+                break;
+            }
+            let slot = match self.pieces.state(piece) {
+                PieceState::Missing { .. } if left > 0 => {
+                    left -= 1;
+                    self.open(piece, peer)
+                }
+                PieceState::Open { slot } if self.may_join(slot as usize, peer) => slot as usize,
+                PieceState::Missing { .. } | PieceState::Open { .. } => continue,
+                PieceState::Unwanted | PieceState::Storing | PieceState::Have => continue,
+            };
+            self.ask_free(slot, peer, goal, out);
+        }
+    }
+
     /// A new piece in place of a stuck one.
     pub(super) fn pick_instead(
         &mut self,
@@ -90,7 +120,7 @@ impl Picker {
         goal: usize,
         out: &mut Vec<BlockRef>,
     ) {
-        if !self.in_endgame() {
+        if !self.doubling || !self.in_endgame() {
             return;
         }
         if !self.doubles.has_begun() {

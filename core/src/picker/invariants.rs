@@ -2,14 +2,17 @@
 
 use super::Picker;
 use super::availability::PieceState;
+use super::endgame::Young;
 use super::open_piece::{Askers, OpenPiece};
-use crate::piece::{BlockRef, Geometry};
+use crate::piece::Geometry;
 
-/// Every block in flight, with whom it was asked of.
-pub(super) fn asked(geometry: Geometry, open: &[OpenPiece]) -> impl Iterator<Item = (BlockRef, Askers)> {
+/// Every block in flight, after its piece's age, with whom it was asked of.
+pub(super) fn asked(geometry: Geometry, open: &[OpenPiece]) -> impl Iterator<Item = (Young, Askers)> {
     open.iter().flat_map(move |open| {
         let blocks = open.asked();
-        blocks.filter_map(move |(number, askers)| Some((geometry.block(open.piece, number)?, askers)))
+        blocks.filter_map(move |(number, askers)| {
+            Some(((open.age, geometry.block(open.piece, number)?), askers))
+        })
     })
 }
 

@@ -68,6 +68,8 @@ pub struct Picker {
     joinable: BTreeSet<(u64, PieceIndex)>,
     opened_count: u64,
     doubles: Doubles,
+    /// Whether the endgame may ask for blocks twice.
+    doubling: bool,
     exclusives: Exclusives,
     /// Blocks in flight.
     asked_count: usize,
@@ -88,6 +90,7 @@ impl Picker {
             joinable: BTreeSet::new(),
             opened_count: 0,
             doubles: Doubles::default(),
+            doubling: true,
             exclusives: Exclusives::default(),
             asked_count: 0,
             held_len: 0,
@@ -199,6 +202,12 @@ impl Picker {
         self.asked_count
     }
 
+    /// Whether blocks in flight may be asked of others in the endgame, as they may from the start.
+    /// Only the caller knows whether they come fast enough to wait for.
+    pub const fn set_doubling(&mut self, doubling: bool) {
+        self.doubling = doubling;
+    }
+
     /// Whether every block that is neither held nor on its way to disk has been asked for, and
     /// some are in flight.
     #[must_use]
@@ -266,6 +275,6 @@ impl Picker {
         let after = open.askers(block.number());
         self.asked_count += usize::from(!after.is_empty());
         self.asked_count -= usize::from(!before.is_empty());
-        self.doubles.changed(block, &before, &after);
+        self.doubles.changed((open.age, block), &before, &after);
     }
 }

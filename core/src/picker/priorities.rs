@@ -56,7 +56,7 @@ impl Picker {
         self.pieces.set_priority(piece, priority);
         let mut cancel = Vec::new();
         if let Some(slot) = self.slot(piece).filter(|_| !priority.is_wanted()) {
-            for (block, askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
+            for ((_, block), askers) in invariants::asked(self.geometry, &self.open[slot..=slot]) {
                 cancel.extend(askers.iter().map(|peer| (peer, block)));
             }
             self.exclusives.remove(piece);

@@ -42,21 +42,32 @@ impl Rarity {
         if self.starts.is_empty() {
             self.starts.push(0);
         }
+        let empty = self.empty_below(group);
+        self.starts.iter_mut().take(empty).for_each(|start| *start += 1);
         let mut at = self.len();
         self.order.push(piece);
         self.place(states, at);
-        for group in 0..group {
+        for group in empty..group {
             at = self.raise(states, at, group);
         }
     }
 
     pub(super) fn take_out(&mut self, states: &mut [PieceState], mut at: u32, group: usize) {
-        for group in (1..=group).rev() {
+        let empty = self.empty_below(group);
+        for group in (empty + 1..=group).rev() {
             at = self.lower(states, at, group);
         }
         let last = self.len().saturating_sub(1);
         self.swap(states, at, last);
         self.order.pop();
+        self.starts.iter_mut().take(empty).for_each(|start| *start = last);
+    }
+
+    /// How many of the groups rarer than this one are empty, from the rarest on. Nothing there moves
+    /// when a piece passes: where most peers have most pieces, that is nearly all of them.
+    fn empty_below(&self, group: usize) -> usize {
+        let empty = self.starts.partition_point(|start| *start == self.len());
+        empty.min(self.starts.len() - 1).min(group)
     }
 
     /// Moves the piece at `at` from `group` into the next, more common one; its new place.

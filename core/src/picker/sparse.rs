@@ -109,14 +109,14 @@ impl Sparse {
 impl Memo {
     /// Gathers missing pieces of the peer from `next` on; true if there are no others.
     fn gather(&mut self, missing: &[u64], geometry: Geometry, pieces: &Bitfield) -> bool {
-        let Some(bytes) = pieces.as_bytes() else {
+        if pieces.is_full() || pieces.is_empty() {
             // A full peer is never searched here, an empty one has nothing.
             return true;
-        };
+        }
         for index in (self.next..missing.len()).chain(0..self.next) {
             let mut found = missing[index];
             if found != 0 {
-                found &= word(bytes, index);
+                found &= pieces.word(index);
             }
             while found != 0 {
                 let bit = found.leading_zeros();
@@ -136,19 +136,6 @@ impl Memo {
 /// The word and the bit of a piece.
 const fn place(piece: PieceIndex) -> (usize, u64) {
     (piece.as_usize() / 64, 1 << (63 - piece.as_usize() % 64))
-}
-
-/// 64 pieces of a bitfield message; zeros behind its end.
-fn word(bytes: &[u8], index: usize) -> u64 {
-    let bytes = &bytes[(index * 8).min(bytes.len())..];
-    bytes.first_chunk().map_or_else(
-        || {
-            let mut whole = [0; 8];
-            whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            u64::from_be_bytes(whole)
-        },
-        |whole| u64::from_be_bytes(*whole),
-    )
 }
 
 #[cfg(test)]

@@ -177,28 +177,38 @@ fn a_block_is_asked_of_one_peer_until_the_endgame() {
     assert_eq!(last.len(), 2, "only the block that is left: {last}");
     assert!(table.picker.in_endgame());
     assert_eq!(table.pick('q', "all", 9, 9), "", "it has a block to deliver");
-    assert_eq!(table.pick('r', "all", 9, 9), "0a 0b 1a 1b", "idle");
+    assert_eq!(table.pick('r', "all", 9, 9), "1b 1a 0b 0a", "idle: the youngest first");
     assert_eq!(table.pick('r', "all", 9, 9), "", "never twice");
-    assert_eq!(table.pick('s', ".x", 1, 9), "1a", "only what it has");
-    assert_eq!(table.pick('t', "all", 9, 9), "0a 0b 1b", "1a was asked of three");
-    assert_eq!(table.receive('r', &last), "qt");
+    assert_eq!(table.pick('s', ".x", 1, 9), "1b", "only what it has");
+    assert_eq!(table.pick('t', "all", 9, 9), "1a 0b 0a", "1b was asked of three");
+    assert_eq!(table.receive('r', &last), "qs");
     assert_eq!(table.receive('q', &last), "unwanted");
+}
+
+#[test]
+fn no_block_is_asked_of_a_second_peer_while_the_caller_would_rather_wait() {
+    let mut table = picker("1", ".");
+    table.picker.set_doubling(false);
+    assert_eq!(table.pick('p', "all", 9, 9), "0a 0b");
+    assert_eq!(table.pick('q', "all", 9, 9), "");
+    table.picker.set_doubling(true);
+    assert_eq!(table.pick('q', "all", 9, 9), "0b 0a");
 }
 
 #[test]
 fn what_is_given_back_in_the_endgame_is_asked_for_again() {
     let mut table = picker("1", ".");
     assert_eq!(table.pick('p', "all", 9, 9), "0a 0b");
-    assert_eq!(table.pick('q', "all", 1, 9), "0a");
+    assert_eq!(table.pick('q', "all", 1, 9), "0b");
     table.give_back('p', "0a 0b");
-    assert!(!table.picker.in_endgame(), "0b is free");
-    assert_eq!(table.pick('r', "all", 9, 9), "0b");
+    assert!(!table.picker.in_endgame(), "0a is free");
+    assert_eq!(table.pick('r', "all", 9, 9), "0a");
     assert!(table.picker.in_endgame());
     assert_eq!(table.receive('p', "0b"), "unwanted", "it gave that back");
-    assert_eq!(table.receive('q', "0a"), "");
+    assert_eq!(table.receive('q', "0b"), "");
     table.give_back('q', "");
-    assert_eq!(table.pick('q', "all", 9, 9), "0b");
-    assert_eq!(table.receive('q', "0b"), "r!");
+    assert_eq!(table.pick('q', "all", 9, 9), "0a");
+    assert_eq!(table.receive('q', "0a"), "r!");
 }
 
 #[test]
@@ -273,7 +283,7 @@ fn a_slow_owner_has_to_hand_over() {
     }
     assert_eq!(table.pick('p', "all", 2, 9), "0a 0b");
     assert_eq!(table.picker.hand_over(table.piece(0)), []);
-    assert_eq!(table.pick('q', "all", 2, 9), "0a 0b", "endgame");
+    assert_eq!(table.pick('q', "all", 2, 9), "0b 0a", "endgame");
 }
 
 #[test]

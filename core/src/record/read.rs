@@ -15,7 +15,7 @@ use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
     BlockDigest, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, JobDone, Opened, Purpose,
-    ResolveFor, StoreError,
+    ResolveFor, StoreError, StoredPiece,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
@@ -102,7 +102,8 @@ fn new(from: &mut Reader<'_>) -> Option<Call> {
     let seed = from.number()?;
     let listen_port = from.number()?.checked_sub(1).map(u16::try_from).transpose().ok()?;
     let (peers_max, half_open_max) = (from.small()?, from.small()?);
-    let (buffer_len_max, requests_max, upload_slots) = (from.small()?, from.small()?, from.small()?);
+    let (buffer_len_max, requests_max) = (from.small()?, from.small()?);
+    let (hash_width, upload_slots) = (from.small()?, from.small()?);
     let progress_interval = from.number()?.checked_sub(1).map(Duration::from_nanos);
     let config = Config {
         listen_port,
@@ -110,6 +111,7 @@ fn new(from: &mut Reader<'_>) -> Option<Call> {
         half_open_max,
         buffer_len_max,
         requests_max,
+        hash_width,
         upload_slots,
         progress_interval,
         record: false,
@@ -175,10 +177,12 @@ fn job_done(
             JobDone::Checked { torrent, pieces, result }
         }
         2 => {
-            let index = from.small()?;
-            let result = outcome(from, digests, store_error)?;
-            let Some(piece) = piece(index) else { return Some(None) };
-            JobDone::Stored { torrent, piece, blocks: Vec::new(), result }
+            let stored = from.list(|from| Some((from.small()?, outcome(from, digests, store_error)?)))?;
+            let stored = stored.into_iter().map(|(index, result)| {
+                piece(index).map(|piece| StoredPiece { piece, blocks: Vec::new(), result })
+            });
+            let Some(pieces) = stored.collect() else { return Some(None) };
+            JobDone::Stored { torrent, pieces }
         }
         3 => {
             let peer = from.key()?;

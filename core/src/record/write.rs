@@ -16,7 +16,10 @@ use crate::config::Config;
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
-use crate::job::{DiskError, FetchError, FetchFailure, Job, JobDone, Opened, ResolveFor, StoreError};
+use crate::job::{
+    BlockDigest, DiskError, FetchError, FetchFailure, Job, JobDone, Opened, ResolveFor, StoreError,
+    StoredPiece,
+};
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::Peer;
@@ -64,6 +67,7 @@ impl Recorder {
         for number in [config.peers_max, config.half_open_max, config.buffer_len_max, config.requests_max] {
             out.len(number);
         }
+        out.len(config.hash_width);
         out.len(config.upload_slots);
         let interval = config.progress_interval.map_or(0, |interval| interval.as_nanos().saturating_add(1));
         out.number(u64::try_from(interval).unwrap_or(u64::MAX));
@@ -242,12 +246,15 @@ fn job_done(out: &mut Writer, done: &JobDone) {
                 |out: &mut Writer, good: &Vec<bool>| out.list(good, |out, good| out.byte((*good).into()));
             outcome(out, result, verdicts, disk_error);
         }
-        JobDone::Stored { torrent, piece, blocks: _, result } => {
+        JobDone::Stored { torrent, pieces } => {
             head(out, 2, *torrent);
-            out.number(piece.get().into());
-            let digests =
-                |out: &mut Writer, list: &Vec<_>| out.list(list, |out, digest: &[u8; 20]| out.bytes(digest));
-            outcome(out, result, digests, store_error);
+            out.list(pieces, |out, StoredPiece { piece, blocks: _, result }| {
+                out.number(piece.get().into());
+                let digests = |out: &mut Writer, list: &Vec<BlockDigest>| {
+                    out.list(list, |out, digest| out.bytes(digest))
+                };
+                outcome(out, result, digests, store_error);
+            });
         }
         JobDone::Read { torrent, peer, range, result } => {
             head(out, 3, *torrent);

@@ -9,9 +9,15 @@ use crate::output::Event;
 use crate::peer::Peers;
 use crate::piece::PieceIndex;
 
-/// Bytes hashed by one job: long enough to make the hand-over cheap, short enough that progress
-/// shows and every core has its share.
+/// Bytes hashed by one job, if its pieces are short: long enough to make the hand-over cheap, short
+/// enough that progress shows and every core has its share.
 const BATCH_LEN: u64 = 16 * 1024 * 1024;
+
+/// Pieces hashed by one job, if they are long: as many as a worker can hash side by side.
+const BATCH_COUNT: u64 = 16;
+
+/// What these may come to, so that progress shows on a slow disk too.
+const BATCH_LEN_MAX: u64 = 256 * 1024 * 1024;
 
 /// Jobs under way at once: more than the cores of most machines have use for.
 const JOBS_MAX: usize = 16;
@@ -96,7 +102,7 @@ impl Torrent {
     fn check_more(&mut self, cx: &mut Cx) {
         let Phase::Checking(checking) = &mut self.phase else { return };
         let geometry = self.storage.metainfo.geometry();
-        let batch = usize::try_from(BATCH_LEN / u64::from(geometry.piece_len())).unwrap_or(1).max(1);
+        let batch = batch_count(geometry.piece_len());
         while checking.job_count < JOBS_MAX && !checking.waiting.is_empty() {
             let rest = checking.waiting.len().saturating_sub(batch);
             let mut pieces = checking.waiting.split_off(rest);
@@ -134,5 +140,23 @@ impl Torrent {
         self.fill_web(cx);
         self.announce_due(cx);
         cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
+    }
+}
+
+/// How many pieces of this length one job hashes.
+fn batch_count(piece_len: u32) -> usize {
+    let piece_len = u64::from(piece_len).max(1);
+    let long = BATCH_COUNT.min(BATCH_LEN_MAX / piece_len);
+    usize::try_from((BATCH_LEN / piece_len).max(long)).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::batch_count;
+
+    #[test]
+    fn a_job_has_sixteen_pieces_if_they_are_not_too_long() {
+        let counts = [1 << 14, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 31].map(batch_count);
+        assert_eq!(counts, [1024, 16, 16, 16, 4, 1]);
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
 use super::web;
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
-use crate::job::{BlockDigest, Job};
+use crate::job::{BlockDigest, FullPiece};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
@@ -33,11 +34,11 @@ const GONE_MAX: usize = 1000;
 /// What only a torrent has that wants pieces.
 #[derive(Debug)]
 pub(crate) struct Download {
-    torrent: TorrentKey,
+    pub(super) torrent: TorrentKey,
     storage: Arc<Storage>,
     pub(crate) picker: Picker,
-    /// Pieces on their way to disk, with the giver of each block.
-    storing: BTreeMap<PieceIndex, Vec<Option<Giver>>>,
+    /// Pieces on their way to disk.
+    pub(super) storing: Storing,
     /// Peers that gave blocks and are gone: leaving must not save a poisoner.
     gone: BTreeMap<PeerKey, Giver>,
     verdicts: Verdicts,
@@ -65,7 +66,7 @@ impl Download {
             torrent,
             storage: Arc::clone(storage),
             picker: Picker::new(geometry, have, &mut cx.rng),
-            storing: BTreeMap::new(),
+            storing: Storing::new(torrent, storage),
             gone: BTreeMap::new(),
             verdicts: Verdicts::default(),
             restricted: BTreeMap::new(),
@@ -83,7 +84,7 @@ impl Download {
 
     /// Whether nothing that is wanted is missing or on its way to disk.
     pub(crate) fn is_whole(&self) -> bool {
-        self.picker.wanted_count() == 0 && self.storing.is_empty()
+        self.picker.wanted_count() == 0 && self.storing.len() == 0
     }
 
     /// Gives pieces their priorities, which `None` leaves at the usual one for all, and takes back
@@ -111,31 +112,41 @@ impl Download {
         self.settle(cx);
     }
 
-    /// Whether pieces are on their way to disk.
-    pub(crate) fn is_storing(&self) -> bool {
-        !self.storing.is_empty()
-    }
-
-    /// Whether this piece is on its way to disk.
-    pub(crate) fn is_storing_piece(&self, piece: PieceIndex) -> bool {
-        self.storing.contains_key(&piece)
-    }
-
-    /// Fills the pipeline of a peer that lets us request.
+    /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
         let Some(open) = peer.open_mut() else { return };
         let room = open.requests.room();
-        if room == 0 || open.flow.peer_choking || !open.flow.am_interested {
+        if room == 0 || !open.flow.am_interested {
+            return;
+        }
+        let geometry = self.storage.metainfo.geometry();
+        let choking = open.flow.peer_choking;
+        // BEP 6: some pieces may be asked for while choked, others are advised when not.
+        let first = if choking {
+            open.fast.allowed(geometry)
+        } else {
+            open.fast.suggested(geometry, |piece| self.picker.wants(piece))
+        };
+        if choking && first.is_empty() {
             return;
         }
         let may_open = self.may_open(cx);
         let mut blocks = Vec::new();
-        self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        self.picker.pick_of(key, &open.pieces, &first, room, may_open, &mut blocks);
         let opened = self.settle(cx);
+        if !choking {
+            let (room, may_open) = (room - blocks.len(), may_open.saturating_sub(opened));
+            self.picker.pick(&mut cx.rng, key, &open.pieces, room, may_open, &mut blocks);
+        }
+        let opened = opened + self.settle(cx);
         if blocks.len() < room && opened >= may_open {
             cx.budget.starve(self.torrent);
         }
+        if blocks.is_empty() {
+            return;
+        }
+        cx.budget.note_asked(key);
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);
@@ -209,11 +220,9 @@ impl Download {
             let known = peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
             known.or_else(|| web::giver(key))
         };
-        self.storing.insert(piece, givers.into_iter().map(giver).collect());
-        let digest_blocks = self.verdicts.is_suspect(piece);
-        let (torrent, storage) = (self.torrent, Arc::clone(&self.storage));
-        cx.budget.begin_store(torrent, piece, storage.metainfo.geometry().len_of(piece));
-        cx.job(Job::Store { torrent, storage, piece, blocks, digest_blocks });
+        let givers = givers.into_iter().map(giver).collect();
+        let piece = FullPiece { piece, blocks, digest_blocks: self.verdicts.is_suspect(piece) };
+        self.storing.add(cx, piece, givers, self.picker.asked_count() > 0);
     }
 
     /// A piece is on disk. Returns who is now known to have sent bad blocks of it, and the files
@@ -224,7 +233,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> (Vec<Giver>, Vec<usize>) {
-        self.storing.remove(&piece);
+        self.storing.remove(piece);
         self.restricted.remove(&piece);
         self.picker.stored(piece);
         self.refill = true;
@@ -250,7 +259,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> Option<Giver> {
-        let givers = self.storing.remove(&piece)?;
+        let givers = self.storing.remove(piece)?;
         self.picker.failed(piece);
         self.refill = true;
         self.settle(cx);
@@ -264,7 +273,7 @@ impl Download {
 
     /// A piece could not be written; false if it was not to be.
     pub(crate) fn on_unwritten(&mut self, cx: &mut Cx, piece: PieceIndex) -> bool {
-        let was_storing = self.storing.remove(&piece).is_some();
+        let was_storing = self.storing.remove(piece).is_some();
         if was_storing {
             self.picker.failed(piece);
             self.settle(cx);
@@ -297,7 +306,10 @@ impl Download {
             }
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
-        self.refill = true;
+        // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
+        // the place of a piece that only it could finish.
+        let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
+        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
         self.settle(cx);
     }
 
@@ -349,7 +361,10 @@ impl Download {
 
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
+        // As with those that a worker has already: what comes of them is only counted.
+        self.storing.hand_over(cx);
         let piece_len = self.piece_len();
+        cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
     }
 
@@ -362,6 +377,9 @@ impl Download {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
+        if (self.counted == 0) != (counted == 0) {
+            cx.budget.set_holder(self.torrent, counted > 0);
+        }
         (self.counted..counted).for_each(|_| cx.budget.open_piece(piece_len));
         (counted..self.counted).for_each(|_| cx.budget.end_piece(piece_len));
         self.counted = counted;
@@ -394,6 +412,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::input::{CloseCause, Input};
+    use crate::job::Job;
     use crate::machine::lab::Lab;
 
     #[test]

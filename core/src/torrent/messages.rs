@@ -24,21 +24,22 @@ impl Torrent {
         let Some(peer) = peers.get_mut(key) else { return Ok(()) };
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let result = match message {
-            Message::KeepAlive
-            | Message::Suggest { .. }
+            Message::KeepAlive | Message::Unknown { .. } => Ok(()),
+            Message::Suggest { .. }
             | Message::HaveAll
             | Message::HaveNone
             | Message::Reject { .. }
-            | Message::AllowedFast { .. }
-            | Message::Unknown { .. } => Ok(()),
+            | Message::AllowedFast { .. } => return self.on_fast(cx, peer, message),
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
                 self.may_ask |= open.flow.on_unchoke(cx.now);
+                open.requests.retry();
                 Ok(())
             }
             Message::Interested => {
                 open.flow.peer_interested = true;
                 self.offer_slot(cx, peer);
+                self.grant_fast(cx, peer);
                 Ok(())
             }
             Message::NotInterested => {
@@ -52,7 +53,7 @@ impl Torrent {
             Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
             Message::Have { index } => return self.on_have(cx, peer, index),
             Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
-            Message::Request { index, begin, len } => self.on_request(peer, index, begin, len),
+            Message::Request { index, begin, len } => self.on_request(cx, peer, index, begin, len),
             Message::Piece { index, begin, data } => self.on_piece(cx, peers, key, index, begin, data),
             Message::Cancel { index, begin, len } => {
                 if let Some(range) = self.storage.metainfo.geometry().range(index, begin, len) {
@@ -67,6 +68,10 @@ impl Torrent {
     fn on_choke(&mut self, cx: &mut Cx, peer: &mut Peer) -> Result<(), PeerError> {
         let Some(open) = peer.open_mut().filter(|open| !open.flow.peer_choking) else { return Ok(()) };
         open.flow.on_choke(cx.now)?;
+        if open.fast.is_on {
+            // BEP 6: each request is still answered, if only by a reject.
+            return Ok(());
+        }
         // BEP 3: a choke drops what was asked.
         let owed = open.requests.forget_all();
         if let Phase::Leeching(download) = &mut self.phase {
@@ -100,6 +105,16 @@ impl Torrent {
             Ok(pieces) => pieces,
             Err(error) => return Err(CloseReason::Violation(PeerError::Bitfield(error))),
         };
+        self.on_pieces(cx, peer, pieces)
+    }
+
+    /// A peer has told many of its pieces at once.
+    pub(super) fn on_pieces(
+        &mut self,
+        cx: &mut Cx,
+        peer: &mut Peer,
+        pieces: Bitfield,
+    ) -> Result<(), CloseReason> {
         let wanted_count = self.count_wanted(&pieces);
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
@@ -176,18 +191,19 @@ impl Torrent {
         Ok(())
     }
 
-    /// A piece has been verified and written, or has not.
+    /// Pieces have been verified and written, or have not.
     pub(crate) fn on_stored(
         &mut self,
         cx: &mut Cx,
         peers: &mut Peers,
-        piece: PieceIndex,
-        result: Result<Vec<BlockDigest>, StoreError>,
+        results: Vec<(PieceIndex, Result<Vec<BlockDigest>, StoreError>)>,
     ) {
-        match result {
-            Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
-            Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
-            Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
+        for (piece, result) in results {
+            match result {
+                Ok(digests) => self.on_good_piece(cx, peers, piece, &digests),
+                Err(StoreError::Mismatch(digests)) => self.on_bad_piece(cx, peers, piece, &digests),
+                Err(StoreError::Disk(error)) => self.on_unwritten_piece(cx, piece, error),
+            }
         }
         if self.closing {
             self.save(cx);
@@ -198,7 +214,7 @@ impl Torrent {
 
     fn on_good_piece(&mut self, cx: &mut Cx, peers: &mut Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let Phase::Leeching(download) = &mut self.phase else { return };
-        if !download.is_storing_piece(piece) {
+        if !download.storing.has(piece) {
             return;
         }
         let (guilty, files) = download.on_stored(cx, piece, digests);
@@ -252,7 +268,7 @@ impl Torrent {
     fn on_bad_piece(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex, digests: &[BlockDigest]) {
         let geometry = *self.storage.metainfo.geometry();
         let Phase::Leeching(download) = &mut self.phase else { return };
-        if !download.is_storing_piece(piece) {
+        if !download.storing.has(piece) {
             return;
         }
         self.wasted_len += u64::from(geometry.len_of(piece));
@@ -298,8 +314,9 @@ mod tests {
     /// Answers the job to store a piece.
     fn stored(lab: &mut Lab, result: Result<Vec<BlockDigest>, StoreError>) {
         match lab.jobs.pop() {
-            Some(Job::Store { torrent, piece, blocks, .. }) => {
-                lab.done(JobDone::Stored { torrent, piece, blocks, result });
+            Some(Job::Store { torrent, mut pieces, .. }) => {
+                let piece = pieces.pop().unwrap().stored(result);
+                lab.done(JobDone::Stored { torrent, pieces: vec![piece] });
             }
             job => panic!("no piece to store: {job:?}"),
         }

@@ -10,15 +10,18 @@ mod checking;
 mod choker;
 mod choosing;
 mod download;
+mod endgame;
 mod extended;
+mod fast;
 mod messages;
 mod rounds;
 mod saving;
+mod storing;
 mod upload;
 mod verdict;
 mod web;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +65,12 @@ pub(crate) struct Torrent {
     have: Bitfield,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
+    /// The same by who is at the other end: of two to one peer, the one that is kept.
+    by_id: BTreeMap<PeerId, PeerKey>,
     pub(crate) announcer: Announcer,
     pub(crate) candidates: Candidates,
+    /// Whether it is in the session's line of those with an address ready to dial.
+    pub(crate) waits_to_dial: bool,
     choker: Choker,
     choosing: Choosing,
     saving: Saving,
@@ -128,6 +135,8 @@ impl Torrent {
             phase: Phase::Checking(Checking::default()),
             have: Bitfield::empty(piece_count),
             peers: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            waits_to_dial: false,
             announcer: Announcer::new(cx.now, &mut cx.rng, add.tiers),
             candidates,
             choker: Choker::default(),
@@ -154,9 +163,8 @@ impl Torrent {
     }
 
     /// The connection to this peer, if there is one.
-    pub(crate) fn find_peer(&self, peers: &Peers, id: PeerId) -> Option<PeerKey> {
-        let is_it = |key: &PeerKey| peers.get(*key).and_then(Peer::open).is_some_and(|open| open.id == id);
-        self.peers.iter().copied().find(is_it)
+    pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
+        self.by_id.get(&id).copied()
     }
 
     /// A peer has shaken hands: it is told what we have and can.
@@ -165,8 +173,15 @@ impl Torrent {
             self.start_rounds(cx);
         }
         self.peers.insert(peer.key);
-        if !self.have.is_empty() {
+        peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
+        // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
+        let fast = handshake.has_fast();
+        if fast && self.have.is_full() {
+            peer.send(cx, Message::HaveAll);
+        } else if !self.have.is_empty() {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+        } else if fast {
+            peer.send(cx, Message::HaveNone);
         }
         if handshake.has_extensions() {
             self.send_hello(cx, peer);
@@ -177,6 +192,11 @@ impl Torrent {
     /// A connection that had shaken hands is gone, and with it what it owed.
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
         self.peers.remove(&peer.key);
+        if let Some(open) = peer.open()
+            && self.by_id.get(&open.id) == Some(&peer.key)
+        {
+            self.by_id.remove(&open.id);
+        }
         if let Phase::Leeching(download) = &mut self.phase {
             download.on_peer_gone(cx, peer);
         }
@@ -200,7 +220,7 @@ impl Torrent {
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
         self.fill_web(cx);
     }
@@ -236,7 +256,7 @@ impl Torrent {
         {
             let was_endgame = download.picker.in_endgame();
             download.fill(cx, peer);
-            download.refill |= !was_endgame && download.picker.in_endgame();
+            download.note_endgame(cx, &self.down, was_endgame);
         }
         self.refill(cx, peers);
         if self.slots_changed {
@@ -295,6 +315,7 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
+        self.on_store_timer(cx);
         for timer in TorrentTimer::ALL {
             cx.timers.clear(TimerKey::Torrent(self.key, timer));
         }

@@ -28,6 +28,7 @@ impl Torrent {
                 let Some(peer) = peers.get_mut(*key) else { continue };
                 let lost = peer.open().map_or_else(Vec::new, |open| open.requests.lost());
                 download.take_back(cx, peer, lost);
+                download.refill |= peer.open_mut().is_some_and(|open| open.requests.retry());
             }
         }
         let seeding = matches!(self.phase, Phase::Seeding);

@@ -82,7 +82,7 @@ impl Torrent {
     /// Claims what is there, as soon as no earlier claim is under way.
     pub(crate) fn save(&mut self, cx: &mut Cx) {
         let last = self.closing || matches!(self.phase, Phase::Stopped);
-        let storing = matches!(&self.phase, Phase::Leeching(download) if download.is_storing());
+        let storing = matches!(&self.phase, Phase::Leeching(download) if download.storing.len() > 0);
         // What is being written when we close is waited for: it has been verified.
         let writing = storing || self.choosing.is_telling();
         if self.saving.stage != Stage::Open || self.saving.in_flight || (last && writing) {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use super::Torrent;
 use crate::block::Block;
 use crate::cx::Cx;
+use crate::extension::REQUESTS_TOLD;
 use crate::job::{DiskError, DiskErrorKind, Job};
 use crate::key::PeerKey;
-use crate::peer::{Peer, PeerError, Peers};
+use crate::peer::{Peer, PeerError, Peers, QUEUE_MAX};
 use crate::piece::{BlockRef, REQUEST_LEN_MAX};
 
 impl Torrent {
     /// A peer asks for a block.
     ///
-    /// While it is choked its requests are ignored: they may have crossed the choke (BEP 3). So are
-    /// those beyond the queue's bound.
+    /// While it is choked its requests are turned down: they may have crossed the choke (BEP 3). So
+    /// are those beyond the queue's bound. Who speaks the fast extension is told.
     pub(super) fn on_request(
         &self,
+        cx: &mut Cx,
         peer: &mut Peer,
         index: u32,
         begin: u32,
@@ -25,8 +27,11 @@ impl Torrent {
         let range = self.storage.metainfo.geometry().range(index, begin, len);
         let range = range.filter(|range| range.len() <= REQUEST_LEN_MAX && self.have.has(range.piece()));
         let Some(range) = range else { return Err(PeerError::BadRequest { index, begin, len }) };
-        if let Some(open) = peer.open_mut().filter(|open| !open.flow.am_choking) {
-            open.uploads.request(range);
+        let Some(open) = peer.open_mut() else { return Ok(()) };
+        let may_ask = !open.flow.am_choking || open.fast.take_granted(range.piece());
+        let max = if open.fast.is_on { usize::from(REQUESTS_TOLD) } else { QUEUE_MAX };
+        if !may_ask || !open.uploads.request(range, max) {
+            peer.reject(cx, range);
         }
         Ok(())
     }
@@ -37,7 +42,8 @@ impl Torrent {
         let (queue, phase) = (&peer.queue, &mut peer.phase);
         let crate::peer::Phase::Open(open) = phase else { return };
         if let Some(range) = open.uploads.next_read(key, queue, &mut cx.budget) {
-            cx.job(Job::Read { torrent: self.key, peer: key, storage: Arc::clone(&self.storage), range });
+            let (storage, buffer) = (Arc::clone(&self.storage), cx.runs.buffer(range.len() as usize));
+            cx.job(Job::Read { torrent: self.key, peer: key, storage, range, buffer });
         }
     }
 

@@ -143,11 +143,6 @@ impl Scheme {
     }
 }
 
-/// Whether a tracker is asked by datagrams, which may be given up at any time.
-pub(crate) fn is_udp(url: &str) -> bool {
-    matches!(Scheme::of(url), Ok(Scheme::Udp))
-}
-
 /// The parts of one question: one for each family of addresses in which the host has some.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
@@ -200,7 +195,8 @@ impl Hearing {
     ) -> bool {
         parts.open_count = parts.open_count.saturating_sub(1);
         let more = parts.open_count > 0;
-        if result.is_ok() {
+        // A scrape is asked once: nothing is kept of it.
+        if result.is_ok() && matches!(asker, Asker::Tier { .. }) {
             self.alive.insert((asker, family));
         } else {
             self.alive.remove(&(asker, family));
@@ -232,13 +228,6 @@ impl Hearing {
         let gone: Vec<_> = self.alive.range(range).copied().collect();
         for it in gone {
             self.alive.remove(&it);
-        }
-    }
-
-    /// Forgets it of one who asks no more.
-    pub(super) fn forget(&mut self, asker: Asker) {
-        for family in IpFamily::ALL {
-            self.alive.remove(&(asker, family));
         }
     }
 }

@@ -60,11 +60,6 @@ impl Trackers {
         self.hearing.take()
     }
 
-    /// A scrape is over: nothing is kept of it.
-    pub(crate) fn forget_scrape(&mut self, number: u32) {
-        self.hearing.forget(Asker::Scrape { number });
-    }
-
     /// A GET of an announce URL has ended.
     pub(crate) fn on_announced(
         &mut self,
@@ -121,5 +116,76 @@ impl Trackers {
         let of = |tier| Asker::Tier { torrent, tier };
         let askers: Vec<Asker> = self.http.range(of(0)..=of(usize::MAX)).map(|(asker, _)| *asker).collect();
         askers.into_iter().for_each(|asker| drop(self.http.remove(&asker)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::key::Key;
+    use crate::output::Output;
+    use crate::time::Instant;
+    use crate::tracker::ask::Patience;
+
+    const OK: &[u8] = b"d8:intervali900e5:peers0:e";
+
+    /// What comes of a GET in each family, in order.
+    fn heard(patience: Patience, results: &[(IpFamily, Result<&[u8], FetchError>)]) -> Vec<String> {
+        let (mut cx, torrent) = (Cx::new(Config::default(), 1, Instant::START), TorrentKey::new(0, 0));
+        let mut trackers = Trackers::default();
+        let asker = Asker::Tier { torrent, tier: 1 };
+        trackers.hearing.end(asker, IpFamily::V6, &mut Parts::new(1), Ok(News::Over));
+        trackers.hearing.take();
+        let question = Question::HttpAnnounce("http://t/announce".to_owned());
+        trackers.ask(&mut cx, Ask { asker, question, patience });
+        let asked = cx.outbox.iter().filter(|output| matches!(output, Output::Job(Job::Announce { .. })));
+        assert_eq!(asked.count(), results.len());
+        for (family, result) in results {
+            trackers.on_announced((torrent, 1), *family, result.clone().map(<[u8]>::to_vec));
+        }
+        assert!(trackers.http.is_empty(), "nothing is waited for");
+        let show = |heard: Heard| match heard.news {
+            News::Announced(_) => format!("ok, more: {}", heard.more),
+            News::Failed(error) => format!("{error}, more: {}", heard.more),
+            news @ (News::Scraped(_) | News::Silent(_) | News::Over) => {
+                format!("{news:?}, more: {}", heard.more)
+            }
+        };
+        trackers.take_heard().into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_get_goes_out_in_both_families_and_one_answer_is_enough() {
+        use IpFamily::{V4, V6};
+        let (none, late) = (|| Err(FetchError::NoAddress), || Err(FetchError::Timeout));
+        let both = |a, b| heard(Patience::Long, &[(V4, a), (V6, b)]);
+        assert_eq!(both(Ok(OK), Ok(OK)), ["ok, more: true", "ok, more: false"]);
+        assert_eq!(both(Ok(OK), none()), ["ok, more: true", "Over, more: false"]);
+        assert_eq!(both(none(), Ok(OK)), ["ok, more: false"]);
+        assert_eq!(both(late(), none()), ["no answer in time, more: false"]);
+        assert_eq!(both(none(), late()), ["no answer in time, more: false"]);
+        assert_eq!(both(none(), none()), ["the host has no address, more: false"]);
+        assert_eq!(both(Ok(b"x"), none()).len(), 1);
+    }
+
+    #[test]
+    fn who_leaves_tells_the_family_that_has_answered() {
+        assert_eq!(heard(Patience::Parting, &[(IpFamily::V6, Ok(OK))]), ["ok, more: false"]);
+    }
+
+    #[test]
+    fn a_torrent_that_is_gone_hears_nothing() {
+        let (mut cx, torrent) = (Cx::new(Config::default(), 1, Instant::START), TorrentKey::new(0, 0));
+        let mut trackers = Trackers::default();
+        let asker = Asker::Tier { torrent, tier: 0 };
+        let question = Question::HttpAnnounce("http://t/announce".to_owned());
+        trackers.ask(&mut cx, Ask { asker, question, patience: Patience::Long });
+        trackers.on_announced((torrent, 0), IpFamily::V4, Ok(OK.to_vec()));
+        trackers.forget_torrent(&mut cx, torrent);
+        trackers.take_heard();
+        trackers.on_announced((torrent, 0), IpFamily::V6, Ok(OK.to_vec()));
+        assert!(trackers.take_heard().is_empty());
+        assert!(trackers.hearing.wants(asker, IpFamily::V6, Patience::Parting), "nothing is kept of it");
     }
 }

@@ -21,5 +21,5 @@ pub use response::{
 pub use scrape::{SwarmCounts, parse_scrape, scrape_url};
 pub use server::{HttpAnswer, TrackerOptions, TrackerServer};
 
-pub(crate) use ask::{Ask, Asker, News, Patience, Question, is_udp};
+pub(crate) use ask::{Ask, Asker, News, Patience, Question};
 pub(crate) use client::Trackers;

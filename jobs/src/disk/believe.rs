@@ -24,11 +24,14 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{Digest, Span};
 use peerless_core::piece::PieceIndex;
 use peerless_core::{Check, Purpose, Storage};
+use peerless_hash::Sha1;
 
 use super::part::Part;
 use super::root::Stat;
-use crate::hash::Hasher;
 use crate::resume::Resume;
+
+/// Hashed over and over, where a piece of zeros is.
+const ZEROS: [u8; 4096] = [0; 4096];
 
 /// What is known of a torrent's data before it starts.
 pub(crate) struct Evidence<'a> {
@@ -174,9 +177,13 @@ impl Zeros {
         match self.0 {
             Some((known, digest)) if known == len => digest,
             Some(_) | None => {
-                let mut hasher = Hasher::default();
-                hasher.update_zeros(len.into());
-                let digest = Digest::Sha1(hasher.finish());
+                let (mut sha1, mut rest) = (Sha1::new(), len as usize);
+                while rest > 0 {
+                    let run = ZEROS.get(..rest).unwrap_or(&ZEROS);
+                    sha1.update(run);
+                    rest -= run.len();
+                }
+                let digest = Digest::Sha1(sha1.finish());
                 self.0 = Some((len, digest));
                 digest
             }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use peerless_core::metainfo::File as FileEntry;
 use peerless_core::{Check, DiskError, DiskErrorKind, Opened, Purpose, Storage, TorrentKey};
@@ -42,7 +42,7 @@ impl Disk {
         let metainfo = &storage.metainfo;
         let files = metainfo.layout().files();
         refuse_own_names(storage)?;
-        let (root, lock) = take(storage, purpose)?;
+        let (root, lock) = self.take(storage, purpose)?;
         let mut stats = stats(&root, files)?;
         if purpose == Purpose::Download {
             refuse_longer(&storage.root, files, &stats)?;
@@ -60,7 +60,7 @@ impl Disk {
             make(&root, files, &mut stats, is_unwanted)?;
         }
         stats.push(part::stat(&root, metainfo)?);
-        let resume = resume::read(&root, metainfo);
+        let (resume, mut on_disk) = resume::read(&root, metainfo).unzip();
         let evidence =
             Evidence { storage, check, purpose, stats: &stats, part: &part, resume: resume.as_ref() };
         let mut probe = Probe { root: &root, files, open: None };
@@ -69,18 +69,61 @@ impl Disk {
         let is_new = stats.iter().take(files.len()).flatten().all(|stat| stat.len == 0);
         if purpose == Purpose::Download && !ours && is_new {
             let nothing = Resume { have: have.clone(), files: stats.clone(), clean: false };
-            resume::write(&root, metainfo.info_hash(), &nothing, TEMPORARY)?;
+            on_disk = Some(resume::write(&root, metainfo.info_hash(), &nothing, TEMPORARY, on_disk)?);
             ours = true;
         }
         let mut maybe = have.clone();
         for piece in unsure.iter(metainfo.geometry()) {
             maybe.insert(piece);
         }
-        let state = State { dirty: Default::default(), stats, maybe, ours, sync_error: None };
+        let state = State { dirty: Default::default(), stats, maybe, ours, on_disk, sync_error: None };
         let (state, part, saving) = (Mutex::new(state), RwLock::new(part), Mutex::default());
         let held = Held { root, purpose, state, part, saving, _lock: lock };
         locked(&self.held).insert(torrent, Arc::new(held));
         Ok(Opened { have, unsure, ours })
+    }
+
+    /// Opens the root, makes it for a download, and takes the lock.
+    fn take(&self, storage: &Storage, purpose: Purpose) -> Result<(Arc<Root>, Option<Lock>), DiskError> {
+        let path = &storage.root;
+        if purpose == Purpose::Download {
+            std::fs::create_dir_all(path).map_err(|error| {
+                match error.kind() == ErrorKind::AlreadyExists {
+                    true => refusal(DiskErrorKind::Unsafe, path, "is not a folder"),
+                    false => disk_error(path, &error),
+                }
+            })?;
+        }
+        let root = self.root(path)?;
+        let sharing = match purpose {
+            Purpose::Download => Sharing::Alone,
+            Purpose::Serve => Sharing::Shared,
+        };
+        match Lock::take(Arc::clone(&root), storage.metainfo.info_hash(), sharing) {
+            Ok(lock) => Ok((root, Some(lock))),
+            // A folder that nobody may write to needs no lock.
+            Err(error) if error.kind == DiskErrorKind::Denied && purpose == Purpose::Serve => {
+                Ok((root, None))
+            }
+            // It is the folder that the user has to do something about.
+            Err(error) if error.kind == DiskErrorKind::Denied => {
+                Err(DiskError { path: path.clone(), ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The folder at `path`: one descriptor for all torrents in it.
+    fn root(&self, path: &Path) -> Result<Arc<Root>, DiskError> {
+        let opened = Root::open(path)?;
+        let mut roots = locked(&self.roots);
+        // Another folder may have taken its place.
+        if let Some(known) = roots.get(path).and_then(Weak::upgrade).filter(|known| known.is_same(&opened)) {
+            return Ok(known);
+        }
+        let opened = Arc::new(opened);
+        roots.insert(path.to_owned(), Arc::downgrade(&opened));
+        Ok(opened)
     }
 }
 
@@ -98,33 +141,10 @@ fn refuse_own_names(storage: &Storage) -> Result<(), DiskError> {
     }
 }
 
-/// Opens the root, makes it for a download, and takes the lock.
-fn take(storage: &Storage, purpose: Purpose) -> Result<(Arc<Root>, Option<Lock>), DiskError> {
-    let path = &storage.root;
-    if purpose == Purpose::Download {
-        std::fs::create_dir_all(path).map_err(|error| match error.kind() == ErrorKind::AlreadyExists {
-            true => refusal(DiskErrorKind::Unsafe, path, "is not a folder"),
-            false => disk_error(path, &error),
-        })?;
-    }
-    let root = Arc::new(Root::open(path)?);
-    let sharing = match purpose {
-        Purpose::Download => Sharing::Alone,
-        Purpose::Serve => Sharing::Shared,
-    };
-    match Lock::take(Arc::clone(&root), storage.metainfo.info_hash(), sharing) {
-        Ok(lock) => Ok((root, Some(lock))),
-        // A folder that nobody may write to needs no lock.
-        Err(error) if error.kind == DiskErrorKind::Denied && purpose == Purpose::Serve => Ok((root, None)),
-        // It is the folder that the user has to do something about.
-        Err(error) if error.kind == DiskErrorKind::Denied => Err(DiskError { path: path.clone(), ..error }),
-        Err(error) => Err(error),
-    }
-}
-
 /// What each file looks like. Padding files are never there.
 pub(crate) fn stats(root: &Root, files: &[FileEntry]) -> Result<Vec<Option<Stat>>, DiskError> {
-    files.iter().map(|file| if file.padding { Ok(None) } else { root.stat(&file.path) }).collect()
+    let mut look = root.look();
+    files.iter().map(|file| if file.padding { Ok(None) } else { look.stat(&file.path) }).collect()
 }
 
 /// A longer file is not the torrent's; it is never cut.
@@ -147,6 +167,8 @@ fn make(
     stats: &mut [Option<Stat>],
     is_unwanted: impl Fn(usize) -> bool,
 ) -> Result<(), DiskError> {
+    // Those of a folder are together.
+    let mut made = None;
     for (index, file) in files.iter().enumerate().filter(|(_, file)| !file.padding) {
         if is_unwanted(index) || stats.get(index).is_none_or(Option::is_some) {
             continue;
@@ -155,7 +177,11 @@ fn make(
             root.file(&file.path, Access::Write)?;
             restat(root, files, stats, index)?;
         } else {
-            root.make_folders(&file.path)?;
+            let folder = file.path.rsplit_once('/').map(|(folder, _)| folder);
+            if made != folder {
+                root.make_folders(&file.path)?;
+                made = folder;
+            }
         }
     }
     Ok(())

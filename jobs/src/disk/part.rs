@@ -35,7 +35,7 @@ pub(crate) fn name(info_hash: InfoHash) -> String {
 
 /// Which files are kept in the part file, and where.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// By file, whether what there is of it is here; empty if none is.
     inside: Vec<bool>,
     slots: Slots,
@@ -54,7 +54,7 @@ struct Slots {
 impl Part {
     /// What the part file holds, if a valid one is there. `is_inside` tells, by file, whether it is
     /// kept there from now on.
-    pub(super) fn load(root: &Root, metainfo: &Metainfo, is_inside: impl Fn(usize, bool) -> bool) -> Self {
+    pub(crate) fn load(root: &Root, metainfo: &Metainfo, is_inside: impl Fn(usize, bool) -> bool) -> Self {
         let slots = read(root, metainfo).unwrap_or_default();
         let any = !slots.by_piece.is_empty();
         let files = metainfo.layout().files().iter().enumerate();

@@ -63,6 +63,16 @@ impl Root {
         Ok(Some(Stat { len: metadata.len(), mtime }))
     }
 
+    /// For looking at many files.
+    pub(crate) const fn look(&self) -> Look<'_> {
+        Look(self)
+    }
+
+    /// Whether this and `other` are one folder.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
     /// Whether `file` is what `path` leads to now. Files are not removed while open here, so it is.
     pub(crate) fn is_at(&self, _file: &File, path: &str) -> Result<bool, DiskError> {
         Ok(self.stat(path)?.is_some())
@@ -109,5 +119,15 @@ impl Root {
             }
         }
         Ok(true)
+    }
+}
+
+/// Looks at files one by one.
+pub(crate) struct Look<'a>(&'a Root);
+
+impl Look<'_> {
+    /// What the file at `path` looks like; `None` if it is not there.
+    pub(crate) fn stat(&mut self, path: &str) -> Result<Option<Stat>, DiskError> {
+        self.0.stat(path)
     }
 }

@@ -58,7 +58,11 @@ impl Root {
 
     /// What the file at `path` looks like; `None` if it is not there.
     pub(crate) fn stat(&self, path: &str) -> Result<Option<Stat>, DiskError> {
-        match self.raw_stat(path)? {
+        self.look().stat(path)
+    }
+
+    fn checked(&self, path: &str, stat: Option<rustix::fs::Stat>) -> Result<Option<Stat>, DiskError> {
+        match stat {
             None => Ok(None),
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(Some(Stat {
                 len: u64::try_from(stat.st_size).unwrap_or_default(),
@@ -68,11 +72,24 @@ impl Root {
         }
     }
 
+    /// For looking at many files, those of one folder together.
+    pub(crate) const fn look(&self) -> Look<'_> {
+        Look { root: self, folder: None }
+    }
+
+    /// Whether this and `other` are one folder.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match [&self.folder, &other.folder].map(rustix::fs::fstat) {
+            [Ok(ours), Ok(theirs)] => (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino),
+            [Err(_), _] | [_, Err(_)] => false,
+        }
+    }
+
     /// Whether `file` is what `path` leads to now.
     pub(crate) fn is_at(&self, file: &File, path: &str) -> Result<bool, DiskError> {
         let opened = rustix::fs::fstat(file);
         let opened = opened.map_err(|errno| disk_error(&full(&self.path, path), &errno.into()))?;
-        let there = self.raw_stat(path)?;
+        let there = self.look().raw_stat(path)?;
         Ok(there.is_some_and(|there| (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)))
     }
 
@@ -95,18 +112,6 @@ impl Root {
         renamed.map_err(|errno| disk_error(&full(&self.path, to), &errno.into()))
     }
 
-    fn raw_stat(&self, path: &str) -> Result<Option<rustix::fs::Stat>, DiskError> {
-        let (folders, name) = split(&self.path, path)?;
-        let Some(parent) = absent(self.try_walk(&folders, false))
-            .map_err(|errno| self.refused(path, errno, not_a_folder))?
-        else {
-            return Ok(None);
-        };
-        let parent = parent.as_ref().map_or_else(|| self.folder.as_fd(), AsFd::as_fd);
-        let stat = absent(rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW));
-        stat.map_err(|errno| disk_error(&full(&self.path, path), &errno.into()))
-    }
-
     fn walk(&self, path: &str, folders: &[&str], make: bool) -> Result<Option<OwnedFd>, DiskError> {
         self.try_walk(folders, make).map_err(|errno| self.refused(path, errno, not_a_folder))
     }
@@ -127,6 +132,47 @@ impl Root {
             Errno::LOOP | Errno::MLINK | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => odd(&self.path, path),
             errno => disk_error(&full(&self.path, path), &errno.into()),
         }
+    }
+}
+
+/// Looks at files. The folder of the last one stays open: torrents list those of a folder together,
+/// and the way there takes longer than the look.
+pub(crate) struct Look<'a> {
+    root: &'a Root,
+    folder: Option<(String, Folder)>,
+}
+
+/// A folder on the way to a file.
+enum Folder {
+    Absent,
+    Root,
+    Below(OwnedFd),
+}
+
+impl Look<'_> {
+    /// What the file at `path` looks like; `None` if it is not there.
+    pub(crate) fn stat(&mut self, path: &str) -> Result<Option<Stat>, DiskError> {
+        let stat = self.raw_stat(path)?;
+        self.root.checked(path, stat)
+    }
+
+    fn raw_stat(&mut self, path: &str) -> Result<Option<rustix::fs::Stat>, DiskError> {
+        let root = self.root;
+        let (folders, name) = split(&root.path, path)?;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if self.folder.as_ref().is_none_or(|(known, _)| known != folder) {
+            let walked = absent(root.try_walk(&folders, false));
+            let walked = walked.map_err(|errno| root.refused(path, errno, not_a_folder))?;
+            let walked = walked.map_or(Folder::Absent, |below| below.map_or(Folder::Root, Folder::Below));
+            self.folder = Some((folder.to_owned(), walked));
+        }
+        let parent = match &self.folder {
+            Some((_, Folder::Below(below))) => below.as_fd(),
+            Some((_, Folder::Root)) => root.folder.as_fd(),
+            Some((_, Folder::Absent)) | None => return Ok(None),
+        };
+        let stat = absent(rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW));
+        stat.map_err(|errno| disk_error(&full(&root.path, path), &errno.into()))
     }
 }
 

@@ -53,7 +53,7 @@ impl Disk {
         let _in_order = locked(&held.saving);
         let dirty = std::mem::take(&mut locked(&held.state).dirty);
         let synced = self.sync(torrent, storage, held, dirty);
-        let resume = {
+        let (resume, on_disk) = {
             let mut state = locked(&held.state);
             match synced {
                 Ok(synced) => {
@@ -75,20 +75,22 @@ impl Disk {
             }
             state.ours = true;
             let all_claimed = state.maybe.iter(storage.metainfo.geometry()).all(|piece| have.has(piece));
-            Resume { have, files: state.stats.clone(), clean: close && all_claimed }
+            (Resume { have, files: state.stats.clone(), clean: close && all_claimed }, state.on_disk)
         };
         let info_hash = storage.metainfo.info_hash();
-        match held.purpose {
-            Purpose::Download => resume::write(&held.root, info_hash, &resume, TEMPORARY),
+        let written = match held.purpose {
+            Purpose::Download => resume::write(&held.root, info_hash, &resume, TEMPORARY, on_disk),
             Purpose::Serve => {
                 // Several servers may be at it, each with a lock that the others share.
                 let temporary = format!("{}.{TEMPORARY}", std::process::id());
-                match resume::write(&held.root, info_hash, &resume, &temporary) {
-                    Err(error) if error.kind == DiskErrorKind::Denied => Ok(()),
+                match resume::write(&held.root, info_hash, &resume, &temporary, on_disk) {
+                    Err(error) if error.kind == DiskErrorKind::Denied => return Ok(()),
                     written => written,
                 }
             }
-        }
+        };
+        locked(&held.state).on_disk = Some(written?);
+        Ok(())
     }
 
     /// Syncs files; what each looks like afterwards.

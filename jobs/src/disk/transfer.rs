@@ -6,14 +6,18 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use peerless_core::block::Block;
 use peerless_core::metainfo::Span;
 use peerless_core::piece::{BlockRef, PieceIndex};
-use peerless_core::{BlockDigest, DiskError, DiskErrorKind, Storage, StoreError, TorrentKey};
+use peerless_core::{
+    BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoredPiece, TorrentKey,
+};
 
 use super::part::{self, Part};
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
+use super::stored::Stored;
 use super::{Disk, Held, entry, span_error};
 use crate::error::{locked, refusal};
 use crate::hash;
+use crate::pieces::PieceHasher;
 
 impl Disk {
     /// [`Job::Check`](peerless_core::Job::Check): whether each of `pieces` is right.
@@ -23,13 +27,15 @@ impl Disk {
         storage: &Storage,
         pieces: &[PieceIndex],
     ) -> Result<Vec<bool>, DiskError> {
-        let mut buffer = Vec::new();
-        let mut verdicts = Vec::with_capacity(pieces.len());
-        for &piece in pieces {
-            let right = self.check_piece(torrent, storage, piece, &mut buffer);
-            verdicts.push(or_missing(right)?);
-        }
-        if let Some(held) = self.held(torrent) {
+        let held = self.held(torrent);
+        let part = held.as_deref().map(Held::part);
+        let open = |span, _: &str| self.file(torrent, storage, span, Access::Read);
+        let files = Stored { storage, part: part.as_deref(), open };
+        let indexes: Vec<u32> = pieces.iter().map(|piece| piece.get()).collect();
+        let digests = PieceHasher::default().digests(&files, &indexes);
+        let verdicts = indexes.iter().zip(digests).map(|(&piece, digest)| files.is_right(piece, digest));
+        let verdicts: Vec<bool> = verdicts.collect::<Result<_, _>>()?;
+        if let Some(held) = &held {
             let mut state = locked(&held.state);
             for (&piece, &right) in pieces.iter().zip(&verdicts) {
                 let maybe = &mut state.maybe;
@@ -43,66 +49,62 @@ impl Disk {
         Ok(verdicts)
     }
 
-    /// [`Job::Store`](peerless_core::Job::Store): writes the blocks if they are the piece.
+    /// [`Job::Store`](peerless_core::Job::Store): writes those of the pieces that are right.
     pub(crate) fn store(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
-        piece: PieceIndex,
-        blocks: &[Block],
-        digest_blocks: bool,
-    ) -> Result<Vec<BlockDigest>, StoreError> {
-        if !hash::verify(blocks, storage.metainfo.digest(piece)) {
-            return Err(StoreError::Mismatch(hash::block_digests(blocks)));
-        }
-        self.write_piece(torrent, storage, piece, blocks).map_err(StoreError::Disk)?;
-        Ok(if digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+        pieces: Vec<FullPiece>,
+    ) -> Vec<StoredPiece> {
+        let right = hash::verify_each(
+            pieces
+                .iter()
+                .map(|FullPiece { piece, blocks, .. }| (&blocks[..], storage.metainfo.digest(*piece))),
+        );
+        let store = |piece: FullPiece, is_right: bool| {
+            let result = self.store_piece(torrent, storage, &piece, is_right);
+            piece.stored(result)
+        };
+        pieces.into_iter().zip(right).map(|(piece, is_right)| store(piece, is_right)).collect()
     }
 
-    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`.
+    fn store_piece(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        FullPiece { piece, blocks, digest_blocks }: &FullPiece,
+        is_right: bool,
+    ) -> Result<Vec<BlockDigest>, StoreError> {
+        if !is_right {
+            return Err(StoreError::Mismatch(hash::block_digests(blocks)));
+        }
+        self.write_piece(torrent, storage, *piece, blocks).map_err(StoreError::Disk)?;
+        Ok(if *digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+    }
+
+    /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`, in `buffer`.
     pub(crate) fn read(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
         range: BlockRef,
+        mut buffer: Block,
     ) -> Result<Block, DiskError> {
-        let mut bytes = vec![0; range.len() as usize];
-        let mut rest = &mut bytes[..];
+        let mut rest = buffer.as_mut_slice();
         let (metainfo, held) = (&storage.metainfo, self.held(torrent));
-        let kept = held.as_deref().map(Held::part);
+        let part = held.as_deref().map(Held::part);
         for span in metainfo.layout().spans(metainfo.geometry(), range) {
             let len = usize::try_from(span.len).unwrap_or(usize::MAX).min(rest.len());
             let (run, behind) = rest.split_at_mut(len);
             rest = behind;
-            // Padding is zero, as the buffer is.
-            if let Some(span) = keeper(storage, kept.as_deref(), range.piece(), span)? {
-                let file = self.file(torrent, storage, span, Access::Read)?;
-                read_exact_at(&file, run, span.offset).map_err(|error| span_error(storage, span, &error))?;
-            }
-        }
-        Ok(Block::new(bytes))
-    }
-
-    fn check_piece(
-        &self,
-        torrent: TorrentKey,
-        storage: &Storage,
-        piece: PieceIndex,
-        buffer: &mut Vec<u8>,
-    ) -> Result<bool, DiskError> {
-        let (metainfo, mut hasher) = (&storage.metainfo, hash::Hasher::default());
-        let (geometry, held) = (metainfo.geometry(), self.held(torrent));
-        let part = held.as_deref().map(Held::part);
-        for span in metainfo.layout().spans(geometry, geometry.whole(piece)) {
-            let Some(span) = keeper(storage, part.as_deref(), piece, span)? else {
-                hasher.update_zeros(span.len);
+            let Some(span) = keeper(storage, part.as_deref(), range.piece(), span)? else {
+                run.fill(0);
                 continue;
             };
             let file = self.file(torrent, storage, span, Access::Read)?;
-            hash::read_through(&file, span.offset, span.len, buffer, |bytes| hasher.update(bytes))
-                .map_err(|error| span_error(storage, span, &error))?;
+            read_exact_at(&file, run, span.offset).map_err(|error| span_error(storage, span, &error))?;
         }
-        Ok(hasher.matches(metainfo.digest(piece)))
+        Ok(buffer)
     }
 
     fn write_piece(
@@ -202,14 +204,6 @@ fn keeper(
         refusal(DiskErrorKind::NotFound, &storage.root.join(part::name(storage.metainfo.info_hash())), why)
     };
     part.find(&storage.metainfo, piece, span).map(Some).ok_or_else(missing)
-}
-
-/// Takes "not there" and "too short" for "not right".
-pub(crate) fn or_missing(right: Result<bool, DiskError>) -> Result<bool, DiskError> {
-    match right {
-        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(false),
-        right => right,
-    }
 }
 
 /// The bytes of blocks in order, cut where files end.

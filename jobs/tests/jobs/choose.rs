@@ -109,3 +109,11 @@ fn after_a_kill_the_part_file_is_looked_at_too() {
     assert_eq!(numbers(&fixture, found), (vec![], vec![0, 1, 2], true));
     assert_eq!(check(&jobs, &fixture, &[0, 1, 2]), Ok(vec![true; 3]));
 }
+
+#[test]
+fn a_verify_finds_the_edges_in_the_part_file() {
+    let fixture = only(&[1, 2, 3]);
+    let report = peerless_jobs::verify::run(&fixture.storage, 1, |_| {}).unwrap();
+    assert_eq!(report.good, fixture.set(&[0, 1, 2]));
+    assert!(report.bad_files.iter().all(|bad| bad.file != 0), "{:?}", report.bad_files);
+}

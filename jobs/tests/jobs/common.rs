@@ -7,10 +7,10 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::block::Block;
 use peerless_core::key::Key as _;
 use peerless_core::metainfo::Metainfo;
-use peerless_core::piece::{BLOCK_LEN, PieceIndex};
+use peerless_core::piece::{BLOCK_LEN, BlockRef, PieceIndex};
 use peerless_core::{
-    BlockDigest, Check, DiskError, DiskErrorKind, Job, JobDone, Opened, PeerKey, Purpose, Storage,
-    StoreError, TorrentKey,
+    BlockDigest, Check, DiskError, DiskErrorKind, FullPiece, Job, JobDone, Opened, PeerKey, Purpose, Storage,
+    StoreError, TorrentKey, Work as _,
 };
 use peerless_jobs::{Jobs, Options};
 use tempfile::TempDir;
@@ -190,12 +190,14 @@ pub(crate) fn store_blocks(
     digest_blocks: bool,
 ) -> (Vec<Block>, Result<Vec<BlockDigest>, StoreError>) {
     let (storage, piece) = (Arc::clone(&fixture.storage), fixture.piece(index));
-    let JobDone::Stored { blocks, result, .. } =
-        jobs.run(Job::Store { torrent: torrent(), storage, piece, blocks, digest_blocks })
+    let pieces = vec![FullPiece { piece, blocks, digest_blocks }];
+    let JobDone::Stored { mut pieces, .. } = jobs.run(Job::Store { torrent: torrent(), storage, pieces })
     else {
         panic!("another answer")
     };
-    (blocks, result)
+    let stored = pieces.pop().unwrap();
+    assert!(stored.piece == piece && pieces.is_empty());
+    (stored.blocks, stored.result)
 }
 
 pub(crate) fn store(jobs: &Jobs, fixture: &Fixture, index: u32) {
@@ -220,12 +222,24 @@ pub(crate) fn read(
 ) -> Result<Vec<u8>, DiskErrorKind> {
     let storage = Arc::clone(&fixture.storage);
     let range = storage.metainfo.geometry().range(index, begin, len).unwrap();
-    let JobDone::Read { result, .. } =
-        jobs.run(Job::Read { torrent: torrent(), peer: PeerKey::new(0, 0), storage, range })
-    else {
-        panic!("another answer")
-    };
+    let JobDone::Read { result, .. } = jobs.run(read_job(storage, range)) else { panic!("another answer") };
     result.map(Block::into_vec).map_err(|error| error.kind)
+}
+
+/// A piece, if it can be read without a worker. It is what a worker reads.
+pub(crate) fn read_at_once(jobs: &Jobs, fixture: &Fixture, index: u32) -> Option<Vec<u8>> {
+    let storage = Arc::clone(&fixture.storage);
+    let range = storage.metainfo.geometry().range(index, 0, 16_384).unwrap();
+    let Ok(JobDone::Read { result, .. }) = jobs.try_run(read_job(storage, range)) else { return None };
+    let bytes = result.unwrap().into_vec();
+    assert_eq!(Ok(&bytes), read(jobs, fixture, index, 0, 16_384).as_ref());
+    Some(bytes)
+}
+
+fn read_job(storage: Arc<Storage>, range: BlockRef) -> Job {
+    // What the buffer holds must not show.
+    let buffer = Block::new(vec![0xEE; range.len() as usize]);
+    Job::Read { torrent: torrent(), peer: PeerKey::new(0, 0), storage, range, buffer }
 }
 
 pub(crate) fn save(jobs: &Jobs, fixture: &Fixture, have: &[u32], close: bool) -> Result<(), DiskError> {

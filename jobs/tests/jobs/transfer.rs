@@ -1,8 +1,10 @@
 //! Pieces on their way to and from files.
 
-use crate::common::{check, fixture, jobs, opened, read, save, store, store_blocks};
+use std::sync::Arc;
+
+use crate::common::{check, fixture, jobs, opened, read, read_at_once, save, store, store_blocks, torrent};
 use peerless_core::block::Block;
-use peerless_core::{Check, DiskErrorKind, StoreError, block_digest};
+use peerless_core::{Check, DiskErrorKind, FullPiece, Job, JobDone, StoreError, block_digest};
 use peerless_jobs::{Jobs, Options};
 
 const FILES: &[(&str, usize)] =
@@ -29,6 +31,22 @@ fn what_is_stored_lies_in_its_files_and_is_read_back() {
 }
 
 #[test]
+fn only_what_needs_no_disk_is_read_at_once() {
+    let fixture = fixture(16_384, &[("a", 16_384), ("b", 16_384)]);
+    fixture.put("a", &fixture.bytes[..16_384]);
+    fixture.put("b", &fixture.bytes[16_384..]);
+    let jobs = jobs();
+    opened(&jobs, &fixture, Check::Trust);
+    assert!(read_at_once(&jobs, &fixture, 0).is_none(), "the file is not open");
+    assert!(read(&jobs, &fixture, 0, 0, 16_384).is_ok() && read(&jobs, &fixture, 1, 0, 16_384).is_ok());
+    // Where the system can tell that it has them; `read` compares the bytes.
+    if read_at_once(&jobs, &fixture, 0).is_some() {
+        fixture.put("b", b"short");
+        assert!(read_at_once(&jobs, &fixture, 1).is_none(), "the worker tells of the error");
+    }
+}
+
+#[test]
 fn a_wrong_piece_is_not_written_and_each_block_is_told_by_its_digest() {
     let fixture = fixture(32_768, &[("a", 40_000)]);
     let jobs = jobs();
@@ -44,6 +62,25 @@ fn a_wrong_piece_is_not_written_and_each_block_is_told_by_its_digest() {
     let digests: Vec<_> = blocks.iter().map(block_digest).collect();
     let (_, result) = store_blocks(&jobs, &fixture, 0, blocks, true);
     assert_eq!(result, Ok(digests));
+}
+
+#[test]
+fn of_several_pieces_each_is_judged_for_itself() {
+    let fixture = fixture(32_768, &[("a", 80_000)]);
+    let jobs = jobs();
+    opened(&jobs, &fixture, Check::Auto);
+    let full = |index, blocks| FullPiece { piece: fixture.piece(index), blocks, digest_blocks: false };
+    let bad = vec![Block::new(vec![0; 16_384]), Block::new(vec![0; 16_384])];
+    let digests = bad.iter().map(block_digest).collect();
+    let pieces = vec![full(2, fixture.blocks(2)), full(1, bad), full(0, fixture.blocks(0))];
+    let (torrent, storage) = (torrent(), Arc::clone(&fixture.storage));
+    let JobDone::Stored { pieces, .. } = jobs.run(Job::Store { torrent, storage, pieces }) else {
+        panic!("another answer")
+    };
+    let results: Vec<_> = pieces.into_iter().map(|stored| (stored.piece.get(), stored.result)).collect();
+    let mismatch = Err(StoreError::Mismatch(digests));
+    assert_eq!(results, [(2, Ok(vec![])), (1, mismatch), (0, Ok(vec![]))]);
+    assert_eq!(check(&jobs, &fixture, &[0, 1, 2]), Ok(vec![true, false, true]));
 }
 
 #[test]

@@ -61,8 +61,9 @@ impl World {
             }
             Job::Choose { torrent, .. } => JobDone::Chosen { torrent, result: Err(error()) },
             Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
-            Job::Store { torrent, piece, blocks, .. } => {
-                JobDone::Stored { torrent, piece, blocks, result: Err(StoreError::Disk(error())) }
+            Job::Store { torrent, pieces, .. } => {
+                let failed = pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Disk(error()))));
+                JobDone::Stored { torrent, pieces: failed.collect() }
             }
             Job::Read { torrent, peer, range, .. } => {
                 JobDone::Read { torrent, peer, range, result: Err(error()) }

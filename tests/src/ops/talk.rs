@@ -5,6 +5,19 @@ use peerless_core::Input;
 use super::{HEAD_LEN_MAX, PAYLOAD_PART_LEN, Peer, SAMPLE, Source, World};
 use crate::speak::{self, Heard};
 
+/// The messages that peers send at random: all there are, and two that nobody knows.
+const IDS: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20];
+
+/// What they say by extensions.
+const EXTENDED: [&[u8]; 6] = [
+    b"\0d1:md11:lt_donthavei7e11:upload_onlyi3ee4:reqqi2e1:v1:ce",
+    b"\0d1:mde11:upload_onlyi1ee",
+    b"\x01\x01",
+    b"\x01\0",
+    b"\x02\0\0\0\x01",
+    b"\x77what",
+];
+
 impl World {
     /// An honest peer says all at once: who it is, what it has, and that it will give and take.
     pub(super) fn greet(&mut self, index: usize, source: &mut Source<'_>) {
@@ -15,8 +28,9 @@ impl World {
         let mut peer_id = *b"-YY0000-000000000000";
         peer_id[18..].copy_from_slice(&self.met_count.to_be_bytes());
         self.met_count = self.met_count.wrapping_add(1);
-        let mut bytes = speak::handshake(SAMPLE.metainfo.info_hash().as_bytes(), &peer_id);
         let manner = source.below(256);
+        let reserved = if manner & 0x40 == 0 { speak::FAST_AND_EXTENDED } else { [0; 8] };
+        let mut bytes = speak::handshake_with(&reserved, SAMPLE.metainfo.info_hash().as_bytes(), &peer_id);
         let has = [0xF0, 0xF0, 0x90, 0][manner & 3];
         speak::message(&mut bytes, speak::BITFIELD, &[], &[has]);
         if manner & 0x1C != 0 {
@@ -62,24 +76,26 @@ impl World {
 
     /// A message of a peer, with numbers that are near to what is right.
     pub(super) fn say(&mut self, source: &mut Source<'_>) {
-        let (index, id, slip) = (self.pick_peer(source), source.below(11), source.below(16) == 0);
-        if id == usize::from(speak::BITFIELD) && !slip {
+        let (index, id, slip) = (self.pick_peer(source), source.below(IDS.len()), source.below(16) == 0);
+        let id = IDS[id];
+        if id == speak::BITFIELD && !slip {
             return;
         }
         // Rarely out of range or off the grid, which ends the connection.
         let (count, odd) = if slip { (5, source.below(0x80) << 7) } else { (4, 0) };
         let numbers = [source.below(count), source.below(2) * 0x4000 + odd, 0x4000 - odd / 2];
         let numbers = numbers.map(|number| u32::try_from(number).expect("a small number"));
-        let (count, tail): (usize, &[u8]) = match u8::try_from(id).expect("below 11") {
-            speak::HAVE => (1, &[]),
+        let (count, tail): (usize, &[u8]) = match id {
+            speak::HAVE | speak::SUGGEST | speak::ALLOWED_FAST => (1, &[]),
             speak::BITFIELD => (0, source.take(1)),
-            speak::REQUEST | speak::CANCEL => (3, &[]),
+            speak::REQUEST | speak::CANCEL | speak::REJECT => (3, &[]),
             speak::PIECE => (2, source.take(numbers[0] as usize)),
-            9.. => (1, source.take(3)),
+            speak::EXTENDED if !slip => (0, EXTENDED[source.below(EXTENDED.len())]),
+            speak::EXTENDED | 9 | 10 => (1, source.take(3)),
             _ => (0, &[]),
         };
         let mut bytes = Vec::new();
-        speak::message(&mut bytes, u8::try_from(id).expect("below 11"), &numbers[..count], tail);
+        speak::message(&mut bytes, id, &numbers[..count], tail);
         self.receive(index, &bytes);
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use peerless_core::{AddTorrent, Check, Choice, Config, Event, Instant, Job, JobDone, Purpose, Session};
+use peerless_core::{AddTorrent, Check, Choice, Config, Event, Instant, Purpose, Session, Work};
 use peerless_jobs::Jobs;
 use peerless_tests::sample::Sample;
 
@@ -24,13 +24,9 @@ pub(crate) enum Kind {
     Smol,
 }
 
-/// What does a client's jobs.
-pub(crate) type Work = Box<dyn Fn(Job) -> JobDone + Send + Sync>;
-
 /// The real work.
-pub(crate) fn real_work() -> Work {
-    let jobs = Jobs::new(peerless_jobs::Options::default());
-    Box::new(move |job| jobs.run(job))
+pub(crate) fn real_work() -> Jobs {
+    Jobs::new(peerless_jobs::Options::default())
 }
 
 /// A client that runs.
@@ -43,12 +39,12 @@ pub(crate) struct Client {
 
 impl Client {
     /// Starts a client with the usual configuration.
-    pub(crate) fn start(kind: Kind, torrent: AddTorrent, work: Work) -> Self {
+    pub(crate) fn start(kind: Kind, torrent: AddTorrent, work: impl Work) -> Self {
         Self::with_config(kind, Config::default(), torrent, work)
     }
 
     /// Starts a client. It listens on a port that the system chose.
-    pub(crate) fn with_config(kind: Kind, config: Config, torrent: AddTorrent, work: Work) -> Self {
+    pub(crate) fn with_config(kind: Kind, config: Config, torrent: AddTorrent, work: impl Work) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let mut session = session(Config { listen_port: Some(addr.port()), ..config });

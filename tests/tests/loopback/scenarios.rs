@@ -12,11 +12,11 @@ use std::time::Duration;
 use peerless_core::priority::Priority;
 use peerless_core::{
     AddTorrent, Choice, Config, DiskError, DiskErrorKind, Event, Job, JobDone, Progress, StoreError,
-    TorrentError,
+    TorrentError, Work,
 };
 use peerless_tests::sample::Sample;
 
-use crate::harness::{Client, Folder, GUARD, Gate, Kind, Work, real_work, to_download, to_serve};
+use crate::harness::{Client, Folder, GUARD, Gate, Kind, real_work, to_download, to_serve};
 use crate::puppet::{Puppet, handshake, send_garbage};
 use crate::web;
 
@@ -177,13 +177,13 @@ pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
     let (gate, stored) = (Arc::new(Gate::default()), AtomicUsize::new(0));
     let (halfway, reached) = mpsc::channel();
     let (inner, real) = (Arc::clone(&gate), real_work());
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         if matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) == 10 {
             halfway.send(()).unwrap();
             inner.pass();
         }
-        real(job)
-    });
+        real.run(job)
+    };
     // Little enough that much is still to come when the seed leaves.
     let config = Config { buffer_len_max: 512 * KIB, ..Config::default() };
     let torrent = to_download(&sample, &folder, &[leaving.addr, staying.addr]);
@@ -207,14 +207,14 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
     let (gate, stored) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
     let (halfway, reached) = mpsc::channel();
     let (inner_gate, inner_stored, real) = (Arc::clone(&gate), Arc::clone(&stored), real_work());
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         if matches!(job, Job::Store { .. }) && inner_stored.fetch_add(1, Ordering::SeqCst) == piece_count / 2
         {
             halfway.send(()).unwrap();
             inner_gate.pass();
         }
-        real(job)
-    });
+        real.run(job)
+    };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     reached.recv_timeout(GUARD).unwrap();
     leech.stop();
@@ -224,12 +224,12 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
 
     let real = real_work();
     let inner_stored = Arc::clone(&stored);
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         if matches!(job, Job::Store { .. }) {
             inner_stored.fetch_add(1, Ordering::SeqCst);
         }
-        real(job)
-    });
+        real.run(job)
+    };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     let have = leech.wait_started() as usize;
     leech.wait_complete();
@@ -247,12 +247,12 @@ pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Ki
     let folder = Folder::empty();
     let gate = Arc::new(Gate::default());
     let (inner, real) = (Arc::clone(&gate), real_work());
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         if matches!(job, Job::Store { .. }) {
             inner.pass();
         }
-        real(job)
-    });
+        real.run(job)
+    };
     let config = Config {
         buffer_len_max: KIB * KIB,
         progress_interval: Some(Duration::from_millis(20)),
@@ -295,13 +295,15 @@ pub(crate) fn a_full_disk_stops_the_torrent_and_not_the_client(seed_kind: Kind, 
     let folder = Folder::empty();
     let real = real_work();
     let stored = AtomicUsize::new(0);
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         let fails = matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) >= 5;
-        let done = real(job);
-        let JobDone::Stored { torrent, piece, blocks, result } = done else { return done };
-        let result = if fails { Err(StoreError::Disk(full_disk())) } else { result };
-        JobDone::Stored { torrent, piece, blocks, result }
-    });
+        let done = real.run(job);
+        let JobDone::Stored { torrent, mut pieces } = done else { return done };
+        if fails {
+            pieces.iter_mut().for_each(|piece| piece.result = Err(StoreError::Disk(full_disk())));
+        }
+        JobDone::Stored { torrent, pieces }
+    };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     let error = leech.wait("the error", |event| {
         let Event::Stopped { error, .. } = event else { return None };
@@ -321,10 +323,10 @@ pub(crate) fn a_panic_of_a_job_ends_the_run(seed_kind: Kind, leech_kind: Kind) {
     let (seed, _full) = seed(seed_kind, &sample);
     let folder = Folder::empty();
     let real = real_work();
-    let work: Work = Box::new(move |job| {
+    let work = move |job: Job| {
         assert!(!matches!(job, Job::Store { .. }), "a planned bug");
-        real(job)
-    });
+        real.run(job)
+    };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     let panic = leech.join().unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"a planned bug"));
@@ -355,14 +357,14 @@ fn hanging_tracker() -> Vec<Vec<String>> {
 }
 
 /// Work whose network stands still.
-fn hanging_work(gate: &Arc<Gate>) -> Work {
+fn hanging_work(gate: &Arc<Gate>) -> impl Work + use<> {
     let (gate, real) = (Arc::clone(gate), real_work());
-    Box::new(move |job| {
+    move |job: Job| {
         if matches!(job, Job::Announce { .. }) {
             gate.pass();
         }
-        real(job)
-    })
+        real.run(job)
+    }
 }
 
 /// A client that nobody asked for anything ends at once.

@@ -70,7 +70,7 @@ impl Announcer {
         }
         for tier in &mut self.tiers {
             tier.owes_completed = tier.started || tier.in_flight.is_some();
-            if tier.started && tier.in_flight.is_none() {
+            if tier.started {
                 tier.next_at = Some(now);
             }
         }
@@ -243,6 +243,86 @@ mod tests {
         lab.announcer.complete(lab.cx.now);
         lab.answer(0, Ok(OK));
         assert_eq!(lab.step(), ["a completed"]);
+    }
+
+    fn answered() -> News {
+        News::Announced(parse_announce(OK).unwrap())
+    }
+
+    #[test]
+    fn what_the_second_family_brings_is_heard_and_changes_nothing_else() {
+        let mut lab = Lab::new(&[&["http://a/x"]]);
+        lab.step();
+        let next = Some(Instant::START + Duration::from_secs(900));
+        lab.news(0, answered(), true);
+        assert_eq!(lab.announcer.next_at(), None, "the GET may still be on its way");
+        let more = parse_announce(b"d8:intervali60e5:peers6:\x01\x02\x03\x04\0\x01e").unwrap();
+        let news = (News::Announced(more), false);
+        let peers = lab.announcer.on_news(&mut lab.cx, &lab.stats, 0, news);
+        assert_eq!((peers.len(), lab.announcer.next_at()), (1, next));
+        assert_eq!(lab.step(), ["a -"]);
+        lab.news(0, answered(), true);
+        lab.announcer.complete(lab.cx.now);
+        assert!(lab.step().is_empty());
+        lab.news(0, News::Over, false);
+        assert_eq!(lab.step(), ["a completed"], "owed since the first answer");
+    }
+
+    #[test]
+    fn who_leaves_does_not_wait_for_datagrams() {
+        let mut lab = Lab::new(&[&["udp://a:1"]]);
+        assert_eq!(lab.step(), ["a udp"]);
+        lab.announcer.stop(lab.cx.now);
+        assert!(lab.announcer.is_done(), "it never knew us");
+        let mut lab = Lab::new(&[&["udp://a:1"]]);
+        lab.step();
+        lab.news(0, answered(), true);
+        lab.announcer.complete(lab.cx.now);
+        assert_eq!(lab.step(), ["a udp"], "the other family is not waited for");
+        lab.announcer.stop(lab.cx.now);
+        assert_eq!(lab.step(), ["a udp"]);
+        lab.news(0, answered(), false);
+        assert!(lab.announcer.is_done());
+    }
+
+    #[test]
+    fn a_tracker_that_says_when_to_come_again_is_left_alone_until_then() {
+        let refusal = |retry| {
+            Ok(match retry {
+                "never" => &b"d14:failure reason1:x8:retry in5:nevere"[..],
+                _ => b"d14:failure reason1:x8:retry ini10ee",
+            })
+        };
+        let mut lab = Lab::new(&[&["http://a/x"]]);
+        lab.step();
+        lab.answer(0, refusal("10"));
+        assert_eq!(lab.announcer.next_at(), Some(Instant::START + Duration::from_secs(600)));
+        assert_eq!(lab.step(), ["a started"]);
+        lab.answer(0, refusal("never"));
+        assert!(lab.announcer.next_at().is_none() && lab.announcer.is_done());
+
+        // Of two, the other one serves from then on.
+        let mut lab = Lab::new(&[&["http://a/x", "http://b/x"]]);
+        let first = lab.step();
+        lab.answer(0, refusal("never"));
+        let second = lab.step();
+        assert_ne!(first, second);
+        for _ in 0..5 {
+            lab.answer(0, Err(FetchError::Timeout));
+            assert_eq!(lab.step(), second);
+        }
+        assert!(lab.cx.now >= Instant::START + Duration::from_secs(15 + 30 + 60 + 120), "it has its rests");
+    }
+
+    #[test]
+    fn silence_is_told_and_waited_through() {
+        let mut lab = Lab::new(&[&["udp://a:1"]]);
+        lab.step();
+        lab.cx.outbox.clear();
+        lab.news(0, News::Silent(Duration::from_secs(30)), true);
+        assert_eq!((lab.announcer.next_at(), lab.cx.outbox.len()), (None, 1));
+        lab.news(0, answered(), false);
+        assert_eq!(lab.announcer.next_at(), Some(Instant::START + Duration::from_secs(900)));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::tracker::{
     AnnounceError, AnnounceEvent, AnnounceRequest, AnnounceResponse, Ask, Asker, Patience, Question, Retry,
-    is_udp,
 };
 
 /// Peers asked for: a few more than are ever dialled at once.
@@ -73,6 +72,8 @@ pub(super) struct Asked {
     event: Option<AnnounceEvent>,
     /// Whether it has been answered; there may be more to come.
     answered: bool,
+    /// Whether what is still to come may be given up at any time: it comes by datagrams.
+    by_datagrams: bool,
 }
 
 impl Tier {
@@ -93,9 +94,11 @@ impl Tier {
         }
     }
 
-    /// When to announce next: not before everything about the last announce has come.
+    /// When to announce next: not while an announce is waited for. What is still to come of one that
+    /// has been answered is given up, unless it is a GET, which a later one could overtake.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        self.next_at.filter(|_| self.in_flight.is_none())
+        let is_free = self.in_flight.is_none_or(|asked| asked.answered && asked.by_datagrams);
+        self.next_at.filter(|_| is_free)
     }
 
     pub(super) fn announce(&mut self, cx: &mut Cx, index: usize, stats: &Stats, stopping: bool) {
@@ -131,7 +134,8 @@ impl Tier {
             (false, 1) => Patience::Long,
             (false, _) => Patience::Short,
         };
-        self.in_flight = Some(Asked { event, answered: false });
+        let by_datagrams = matches!(question, Question::Udp(..));
+        self.in_flight = Some(Asked { event, answered: false, by_datagrams });
         cx.asks.push(Ask { asker: Asker::Tier { torrent: stats.torrent, tier: index }, question, patience });
     }
 
@@ -190,9 +194,7 @@ impl Tier {
     /// We leave: a tracker that knows us is told. What was asked over datagrams is waited for no more;
     /// a GET is, since a later one could overtake it.
     pub(super) fn stop(&mut self, now: Instant) {
-        if self.trackers.get(self.current).is_some_and(|tracker| is_udp(&tracker.url)) {
-            self.in_flight = None;
-        }
+        self.in_flight.take_if(|asked| asked.by_datagrams);
         self.next_at = (self.started && self.in_flight.is_none()).then_some(now);
     }
 
