@@ -7,8 +7,8 @@ use std::time::Duration;
 use peerless_core::bitfield::Bitfield;
 use peerless_core::wire::{Handshake, Message};
 use peerless_core::{
-    AddTorrent, Check, Config, Input, Instant, Job, JobDone, Opened, Output, PeerId, PeerKey, Purpose,
-    Session,
+    AddTorrent, Check, Choice, Config, Input, Instant, Job, JobDone, Opened, Output, PeerId, PeerKey,
+    Purpose, Session,
 };
 
 /// Time from one round to the next.
@@ -35,6 +35,8 @@ impl Crowd {
             root: PathBuf::new(),
             purpose: Purpose::Serve,
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

@@ -8,7 +8,8 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::block::Block;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::{
-    AddTorrent, Check, Config, Event, Input, Instant, Job, JobDone, Opened, Output, PeerKey, Purpose, Session,
+    AddTorrent, Check, Choice, Config, Event, Input, Instant, Job, JobDone, Opened, Output, PeerKey, Purpose,
+    Session,
 };
 
 /// What one read brings at most: the scratch buffer of either runtime.
@@ -110,6 +111,8 @@ impl Side {
             root: PathBuf::new(),
             purpose: if has_all { Purpose::Serve } else { Purpose::Download },
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers,
             hosts: Vec::new(),

@@ -14,7 +14,7 @@ pub use transfer::{
     VoiceArgs,
 };
 
-use crate::values::{PieceLen, parse_any_tracker, parse_tracker};
+use crate::values::{PieceLen, parse_any_tracker, parse_tracker, parse_web_seed};
 
 /// A BitTorrent client.
 ///
@@ -52,6 +52,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Make a torrent of a file or folder
     Create(CreateArgs),
+    /// Change a torrent's trackers, web seeds or comment; its info-hash stays
+    ///
+    /// What is not named stays as it is. The file is replaced whole or not at all.
+    Edit(EditArgs),
     /// Print a torrent's magnet link
     ///
     /// With --output, and of a magnet link: get the metadata alone from peers, and write the torrent.
@@ -116,6 +120,12 @@ pub struct CreateArgs {
     /// Each is a tier of its own; commas within one separate trackers of the same tier.
     #[arg(long = "tracker", value_name = "URL", value_parser = parse_tier)]
     pub tiers: Vec<Tier>,
+    /// A web seed's URL; repeatable
+    ///
+    /// Of one file the file's own URL, or its folder's with a slash at the end; of a folder the URL of
+    /// the folder that it lies in.
+    #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed)]
+    pub web_seeds: Vec<String>,
     /// The length of a piece: a power of two such as 256K or 4M, or auto
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub piece_length: PieceLen,
@@ -143,6 +153,34 @@ pub struct CreateArgs {
     /// Print one JSON object about the new torrent
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `edit`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub struct EditArgs {
+    /// The .torrent file
+    pub file: PathBuf,
+    /// Where the changed torrent goes [default: the file itself]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A tracker's announce URL, in place of those that are there; repeatable
+    ///
+    /// Each is a tier of its own; commas within one separate trackers of the same tier.
+    #[arg(long = "tracker", value_name = "URL", value_parser = parse_tier, group = "change")]
+    pub tiers: Vec<Tier>,
+    /// Take all trackers out
+    #[arg(long, conflicts_with = "tiers", group = "change")]
+    pub no_trackers: bool,
+    /// A web seed's URL, in place of those that are there; repeatable
+    #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed, group = "change")]
+    pub web_seeds: Vec<String>,
+    /// Take all web seeds out
+    #[arg(long, conflicts_with = "web_seeds", group = "change")]
+    pub no_web_seeds: bool,
+    /// Words to go with it; none take the comment out
+    #[arg(long, value_name = "TEXT", group = "change")]
+    pub comment: Option<String>,
 }
 
 /// The trackers of one tier.
@@ -262,8 +300,8 @@ mod tests {
             "peerless",
             "peerless download",
             "peerless --nonsense x",
-            "peerless x --files 1",
-            "peerless x --sequential",
+            "peerless x --files 0",
+            "peerless seed x --files 1",
             "peerless seed x --proxy socks5://h:1",
             "peerless verify x",
             "peerless x -r tokio",
@@ -285,6 +323,12 @@ mod tests {
             let error = parse(&format!("peerless x {bad}")).unwrap_err().to_string();
             assert!(error.contains("not built yet"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_and_order_are_taken() {
+        let args = download("peerless x --files 1-3,7 --files *.mkv --sequential --first-and-last");
+        assert!(args.files.len() == 2 && args.sequential && args.first_and_last);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod create;
 pub mod demo;
 pub mod download;
+pub mod edit;
 pub mod info;
 pub mod magnet;
 pub mod man;

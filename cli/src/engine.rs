@@ -9,13 +9,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
+use peerless_core::priority::Priority;
 use peerless_core::{
-    AddMagnet, AddTorrent, AddTorrentError, Config, Event, Instant, Purpose, Session, TorrentKey,
+    AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Purpose, Session, TorrentKey,
 };
 
 use crate::args::{NetworkArgs, VoiceArgs};
 use crate::drive::Run;
 use crate::exit::{Exit, Failure};
+use crate::files::FileSpec;
 use crate::goals::Goals;
 use crate::json::JsonLines;
 use crate::listen::Listeners;
@@ -24,7 +26,7 @@ use crate::signal::Signals;
 use crate::source::Source;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{command, descriptors, random};
+use crate::{command, descriptors, files, random};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +42,12 @@ pub struct Plan {
     pub purpose: Purpose,
     /// Where the torrent of a magnet link goes, if that is all that is wanted.
     pub metadata_to: Option<TorrentFile>,
+    /// What of it to get; all if there is none.
+    pub files: Vec<FileSpec>,
+    /// Pieces in their order.
+    pub sequential: bool,
+    /// The ends of files first.
+    pub first_and_last: bool,
     /// When it is over.
     pub goals: Goals,
     /// How to reach peers.
@@ -65,6 +73,15 @@ enum Loaded {
 }
 
 impl Plan {
+    /// What is wanted of a torrent.
+    fn choice(&self, metainfo: &Metainfo) -> Result<Choice, Failure> {
+        files::choose(&self.files, metainfo).map(|priorities| self.choice_of(priorities))
+    }
+
+    const fn choice_of(&self, priorities: Vec<Priority>) -> Choice {
+        Choice { priorities, sequential: self.sequential, first_last: self.first_and_last }
+    }
+
     /// Whether files are told by name.
     const fn tells_paths(&self) -> bool {
         self.voice.json || self.voice.verbose > 0
@@ -123,11 +140,15 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         ..Config::default()
     };
     let mut session = Session::new(config, random::seed(), Instant::START);
+    let mut any = false;
     for one in loaded {
-        match one {
+        any |= match one {
             Loaded::Torrent(metainfo) => add_torrent(&plan, &mut session, transfer, *metainfo)?,
             Loaded::Magnet(magnet) => add_magnet(&plan, &mut session, transfer, *magnet)?,
-        }
+        };
+    }
+    if !any {
+        return Ok(());
     }
     drive(&plan, signals, session, listeners, transfer)
 }
@@ -144,19 +165,23 @@ fn load(plan: &Plan, source: &OsStr) -> Result<Loaded, Failure> {
 /// Whom to ask for a torrent.
 struct Whom {
     tiers: Vec<Vec<String>>,
+    web_seeds: Vec<String>,
     peers: Vec<SocketAddr>,
     hosts: Vec<(String, u16)>,
 }
 
 impl Whom {
-    /// The torrent's own trackers and the user's further ones, and the user's peers.
-    fn new(network: &NetworkArgs, mut tiers: Vec<Vec<String>>) -> Self {
+    /// The torrent's own trackers and web seeds, the user's further trackers, and the user's peers.
+    fn new(network: &NetworkArgs, mut tiers: Vec<Vec<String>>, mut web_seeds: Vec<String>) -> Self {
+        if network.no_webseed {
+            web_seeds.clear();
+        }
         if network.no_trackers {
             tiers.clear();
         } else {
             tiers.extend(network.trackers.iter().map(|url| vec![url.clone()]));
         }
-        let mut whom = Self { tiers, peers: Vec::new(), hosts: Vec::new() };
+        let mut whom = Self { tiers, web_seeds, peers: Vec::new(), hosts: Vec::new() };
         for peer in &network.peers {
             match peer {
                 PeerName::Addr(addr) => whom.peers.push(*addr),
@@ -167,22 +192,30 @@ impl Whom {
     }
 
     const fn is_nobody(&self) -> bool {
-        self.tiers.is_empty() && self.peers.is_empty() && self.hosts.is_empty()
+        self.tiers.is_empty() && self.web_seeds.is_empty() && self.peers.is_empty() && self.hosts.is_empty()
     }
 }
 
+/// Adds a torrent; false if what is wanted of it is not there.
 fn add_torrent(
     plan: &Plan,
     session: &mut Session,
     transfer: &mut Transfer,
     metainfo: Metainfo,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let choice = match plan.choice(&metainfo) {
+        Ok(choice) => choice,
+        Err(failure) => {
+            transfer.fail(&failure);
+            return Ok(false);
+        }
+    };
     let summary = Summary::new(&metainfo, plan.tells_paths());
-    let whom = Whom::new(&plan.network, metainfo.tiers().to_vec());
+    let whom = Whom::new(&plan.network, metainfo.tiers().to_vec(), metainfo.web_seeds());
     tell_nobody(transfer, &summary, &whom);
-    let Whom { tiers, peers, hosts } = whom;
-    let (root, check) = (plan.root.clone(), plan.network.check.into());
-    let add = AddTorrent { metainfo, root, purpose: plan.purpose, check, tiers, peers, hosts };
+    let Whom { tiers, web_seeds, peers, hosts } = whom;
+    let (root, purpose, check) = (plan.root.clone(), plan.purpose, plan.network.check.into());
+    let add = AddTorrent { metainfo, root, purpose, check, choice, tiers, web_seeds, peers, hosts };
     added(plan, transfer, summary, session.add_torrent(Instant::START, add))
 }
 
@@ -191,9 +224,10 @@ fn add_magnet(
     session: &mut Session,
     transfer: &mut Transfer,
     magnet: Magnet,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let summary = Summary::of_magnet(&magnet);
-    let mut whom = Whom::new(&plan.network, magnet.trackers.iter().map(|url| vec![url.clone()]).collect());
+    let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+    let mut whom = Whom::new(&plan.network, tiers, magnet.web_seeds.clone());
     for (host, port) in &magnet.peers {
         match host.parse() {
             Ok(ip) => whom.peers.push(SocketAddr::new(ip, *port)),
@@ -201,10 +235,11 @@ fn add_magnet(
         }
     }
     tell_nobody(transfer, &summary, &whom);
-    let Whom { tiers, peers, hosts } = whom;
+    let Whom { tiers, web_seeds, peers, hosts } = whom;
     let (root, check) = (plan.root.clone(), plan.network.check.into());
+    let choice = plan.choice_of(Vec::new());
     let metadata_only = plan.metadata_to.is_some();
-    let add = AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only };
+    let add = AddMagnet { magnet, root, check, choice, tiers, web_seeds, peers, hosts, metadata_only };
     added(plan, transfer, summary, session.add_magnet(Instant::START, add))
 }
 
@@ -220,7 +255,7 @@ fn added(
     transfer: &mut Transfer,
     summary: Summary,
     result: Result<TorrentKey, AddTorrentError>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     match result {
         Ok(key) => transfer.add(Instant::START, key, summary, plan.goals),
         Err(AddTorrentError::Duplicate(_)) => {
@@ -230,19 +265,29 @@ fn added(
             return Err(Failure::new(Exit::Other, summary.shown_name(), error));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The metadata of a magnet link is there: it is told, and written if that was all.
 fn on_metadata(
     plan: &Plan,
-    session: &Session,
+    session: &mut Session,
+    now: Instant,
     transfer: &mut Transfer,
     torrent: TorrentKey,
 ) -> Option<Action> {
     let metainfo = session.metainfo(torrent)?;
     transfer.on_known(torrent, Summary::new(metainfo, plan.tells_paths()));
-    let TorrentFile { path, force } = plan.metadata_to.as_ref()?;
+    let Some(TorrentFile { path, force }) = &plan.metadata_to else {
+        if plan.files.is_empty() {
+            return None;
+        }
+        match plan.choice(metainfo) {
+            Ok(choice) => session.set_choice(now, torrent, choice),
+            Err(failure) => return transfer.on_written(torrent, Err(failure)),
+        }
+        return None;
+    };
     let written = command::create::write(path, metainfo.raw(), *force);
     transfer.on_written(torrent, written.map_err(|error| Failure::unwritable(path, &error)))
 }
@@ -257,7 +302,7 @@ fn drive(
     let options = peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() };
     let on_event = |session: &mut Session, now: Instant, event: Event| {
         let action = if let Event::MetadataDone { torrent } = event {
-            on_metadata(plan, session, transfer, torrent)
+            on_metadata(plan, session, now, transfer, torrent)
         } else {
             transfer.on_event(now, event)
         };

@@ -100,7 +100,8 @@ impl StallReason {
     fn of(progress: &Progress) -> Self {
         match progress {
             Progress { state: State::Metadata, .. } => Self::MetadataNone,
-            Progress { peer_count: 0, .. } => Self::NoPeers,
+            Progress { peer_count: 0, web_seed_count: 0, .. } => Self::NoPeers,
+            Progress { peer_count: 0, .. } => Self::PeersSlow,
             Progress { unchoked_count: 0, .. } => Self::AllChoked,
             Progress { seed_count: 0, .. } => Self::NoWantedPieces,
             _ => Self::PeersSlow,
@@ -241,6 +242,7 @@ mod tests {
             peer_count: 0,
             seed_count: 0,
             unchoked_count: 0,
+            web_seed_count: 0,
             candidate_count: 0,
         }
     }

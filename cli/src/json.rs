@@ -94,6 +94,18 @@ pub enum Line<'a> {
         /// The address that it sees us at, if it says so.
         external_ip: Option<IpAddr>,
     },
+    /// A web seed failed.
+    WebSeed {
+        /// Which torrent.
+        #[serde(serialize_with = "display")]
+        info_hash: InfoHash,
+        /// Its URL.
+        url: &'a str,
+        /// Why.
+        error: &'a str,
+        /// Seconds until it is asked again; `null`: never.
+        next: Option<u64>,
+    },
     /// Nothing comes.
     Stall {
         /// Which torrent.
@@ -166,6 +178,7 @@ struct Peers {
     connected: usize,
     seeds: usize,
     unchoked: usize,
+    web_seeds: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -204,6 +217,7 @@ impl ProgressLine {
                 connected: progress.peer_count,
                 seeds: progress.seed_count,
                 unchoked: progress.unchoked_count,
+                web_seeds: progress.web_seed_count,
             },
             pieces: Pieces { have: progress.have_count, total: progress.piece_count },
             wasted: progress.wasted_len,
@@ -309,6 +323,7 @@ mod tests {
             peer_count: 3,
             seed_count: 2,
             unchoked_count: 1,
+            web_seed_count: 0,
             candidate_count: 9,
         };
         let mut line = written(&[Line::Progress(Box::new(ProgressLine::new(hash(), &progress)))]).remove(0);
@@ -316,7 +331,7 @@ mod tests {
         let want = json!({
             "v": 1, "type": "progress", "info_hash": "ab".repeat(20), "state": "downloading",
             "done": 25, "wanted": 100, "percent": 25.0, "down": 0, "up": 3, "eta": null,
-            "peers": {"connected": 3, "seeds": 2, "unchoked": 1}, "pieces": {"have": 1, "total": 4},
+            "peers": {"connected": 3, "seeds": 2, "unchoked": 1, "web_seeds": 0}, "pieces": {"have": 1, "total": 4},
             "wasted": 5, "downloaded": 30, "uploaded": 2,
         });
         assert_eq!(line, want);

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod drive;
 pub mod engine;
 pub mod exit;
+pub mod files;
 pub mod format;
 pub mod goals;
 pub mod http_server;
@@ -56,6 +57,7 @@ fn dispatch(cli: Cli, signals: &Signals) -> Result<Exit, Failure> {
         Command::Verify(args) => command::verify::run(&args),
         Command::Info(args) => command::info::run(&args),
         Command::Create(args) => command::create::run(&args),
+        Command::Edit(args) => command::edit::run(&args),
         Command::Magnet(args) => command::magnet::run(*args, signals),
         Command::Scrape(args) => command::scrape::run(&args, signals),
         Command::Tracker(args) => command::tracker::run(&args, signals),

@@ -119,6 +119,7 @@ impl Screen {
         }
         let Some(shown) = self.torrents.get_mut(number) else { return };
         if let Some(bar) = &shown.bar {
+            bar.set_length(progress.wanted_len);
             bar.set_position(progress.done_len.min(progress.wanted_len));
             bar.set_message(short_figures(progress));
         } else if matches!(self.kind, Kind::Plain) && now.since(shown.line_at) >= LINE_INTERVAL {
@@ -286,6 +287,7 @@ pub(crate) mod tests {
             peer_count: 1,
             seed_count: 1,
             unchoked_count: 1,
+            web_seed_count: 0,
             candidate_count: 1,
         }
     }

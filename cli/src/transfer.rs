@@ -153,6 +153,7 @@ impl<W: Write> Transfer<W> {
             Event::ResolveFailed { torrent, host, why } => {
                 self.say(torrent, &format!("peer {host}: {why}"));
             }
+            Event::WebSeedFailed { torrent, url, why, next } => self.on_web_seed(torrent, &url, &why, next),
             Event::PieceFailed { torrent, piece } => {
                 self.say(torrent, &format!("piece {piece} failed its hash and is fetched again"));
             }
@@ -314,6 +315,18 @@ impl<W: Write> Transfer<W> {
             warning: report.and_then(|report| report.warning.as_deref()),
             external_ip: report.and_then(|report| report.external_ip),
         });
+    }
+
+    fn on_web_seed(&mut self, key: TorrentKey, url: &str, why: &str, next: Option<Duration>) {
+        let Some((_, torrent)) = self.find(key) else { return };
+        let info_hash = torrent.summary.info_hash;
+        let next_secs = next.map(|next| next.as_secs());
+        self.json.write(&Line::WebSeed { info_hash, url, error: why, next: next_secs });
+        let again = next.map_or_else(
+            || "not asked again".to_owned(),
+            |next| format!("asked again in {}", format::duration(next)),
+        );
+        self.say(key, &format!("web seed {url}: {why}; {again}"));
     }
 
     fn on_stopped(&mut self, key: TorrentKey, error: &TorrentError) -> Option<Action> {

@@ -143,6 +143,17 @@ pub fn parse_any_tracker(text: &str) -> Result<String, String> {
     }
 }
 
+/// The URL of a web seed.
+///
+/// # Errors
+/// When it is of no kind that web seeds have.
+pub fn parse_web_seed(text: &str) -> Result<String, String> {
+    match scheme(text).as_deref() {
+        Some("http" | "https") => Ok(text.to_owned()),
+        _ => Err("an http or https URL is wanted".to_owned()),
+    }
+}
+
 /// The scheme of a URL without blanks and control characters, in lower case.
 fn scheme(url: &str) -> Option<String> {
     let plain = !url.chars().any(|c| c.is_control() || c.is_whitespace());

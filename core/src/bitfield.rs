@@ -123,6 +123,21 @@ impl Bitfield {
         }
     }
 
+    /// The pieces that are in this set, in `other`, or in both: sets of the same torrent.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if self.is_full() || other.is_empty() {
+            return self.clone();
+        }
+        let (Some(ours), Some(theirs)) = (&self.bits, &other.bits) else { return other.clone() };
+        let mut bits = ours.clone();
+        bits.as_raw_mut_slice().iter_mut().zip(theirs.as_raw_slice()).for_each(|(to, from)| *to |= from);
+        let has_count = self.has_count + other.count_outside(self);
+        let mut union = Self { piece_count: self.piece_count, has_count, bits: Some(bits) };
+        union.shrink();
+        union
+    }
+
     /// Whether this piece is in the set.
     #[must_use]
     pub fn has(&self, piece: PieceIndex) -> bool {

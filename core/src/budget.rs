@@ -79,6 +79,12 @@ impl Budget {
         self.short = true;
     }
 
+    /// Has the torrent look again for what it may ask for.
+    pub(crate) fn wake(&mut self, torrent: TorrentKey) {
+        self.starved.insert(torrent);
+        self.freed = true;
+    }
+
     /// Whether a torrent has come to wait for room: those that have no use for theirs are to end
     /// their pieces.
     pub(crate) const fn take_short(&mut self) -> bool {

@@ -13,6 +13,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timer::TimerTable;
 use crate::tracker::Ask;
+use crate::webseed::WebRoom;
 
 /// The context of one call into the session.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct Cx {
     pub(crate) outbox: VecDeque<Output>,
     /// What trackers are to be asked once the handler at work has returned.
     pub(crate) asks: Vec<Ask>,
+    pub(crate) web: WebRoom,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -81,10 +83,12 @@ pub(crate) enum TorrentTimer {
     Progress,
     /// Until someone may be late with metadata.
     Metadata,
+    /// Until a web seed may be asked again.
+    Web,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Announce,
         Self::Dial,
         Self::Choke,
@@ -93,6 +97,7 @@ impl TorrentTimer {
         Self::Endgame,
         Self::Progress,
         Self::Metadata,
+        Self::Web,
     ];
 }
 
@@ -112,6 +117,7 @@ impl Cx {
             outbox: VecDeque::new(),
             asks: Vec::new(),
             to_close: Vec::new(),
+            web: WebRoom::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bitfield::Bitfield;
 use crate::block::Block;
@@ -54,6 +55,18 @@ pub enum Job {
         check: Check,
         /// Whether anything will be written.
         purpose: Purpose,
+        /// By file, whether it is not wanted; empty if all are. What pieces on an edge have of such a
+        /// file goes to the part file, unless the file is there.
+        unwanted: Vec<bool>,
+    },
+    /// Change which files are wanted: what the part file has of those that now are goes to them.
+    Choose {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its data.
+        storage: Arc<Storage>,
+        /// As in [`Job::Open`].
+        unwanted: Vec<bool>,
     },
     /// Hash pieces that are on disk.
     Check {
@@ -131,6 +144,19 @@ pub enum Job {
         /// What is to be done.
         work: MetadataWork,
     },
+    /// GET a run of blocks from a web seed.
+    Fetch {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its web seeds.
+        seed: usize,
+        /// Which run of that one.
+        run: u64,
+        /// Where the bytes are, in order.
+        parts: Vec<FetchPart>,
+        /// The lengths of the blocks that they make, in order.
+        block_lens: Vec<u32>,
+    },
     /// Write a part of the session's recording.
     Record {
         /// Where in the recording it belongs.
@@ -194,13 +220,16 @@ impl Job {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Open { .. }
+            | Self::Choose { .. }
             | Self::Check { .. }
             | Self::Store { .. }
             | Self::Read { .. }
             | Self::Save { .. }
             | Self::Metadata { .. }
             | Self::Record { .. } => Lane::Disk,
-            Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => Lane::Net,
+            Self::Fetch { .. } | Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => {
+                Lane::Net
+            }
         }
     }
 }
@@ -214,6 +243,13 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// What is there.
         result: Result<Opened, DiskError>,
+    },
+    /// Of [`Job::Choose`].
+    Chosen {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Whether every wanted file has what is there of it.
+        result: Result<(), DiskError>,
     },
     /// Of [`Job::Check`].
     Checked {
@@ -285,6 +321,19 @@ pub enum JobDone {
         /// What was found or built.
         result: Result<Box<BuiltMetadata>, MetadataError>,
     },
+    /// Of [`Job::Fetch`].
+    Fetched {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Which of its web seeds.
+        seed: usize,
+        /// Which run of that one.
+        run: u64,
+        /// The whole blocks that came, in order: all, or if it failed those before.
+        blocks: Vec<Block>,
+        /// Whether all came.
+        result: Result<(), FetchFailure>,
+    },
     /// Of [`Job::Record`].
     Recorded {
         /// Whether it is written.
@@ -298,6 +347,8 @@ impl JobDone {
     pub const fn torrent(&self) -> Option<TorrentKey> {
         match self {
             Self::Opened { torrent, .. }
+            | Self::Chosen { torrent, .. }
+            | Self::Fetched { torrent, .. }
             | Self::Checked { torrent, .. }
             | Self::Stored { torrent, .. }
             | Self::Read { torrent, .. }
@@ -388,8 +439,32 @@ pub enum FetchError {
     Url(String),
     /// The host has no address in the family asked for.
     NoAddress,
+    /// The server has another file, or can't send parts of it.
+    Unfit(String),
     /// No connection, no TLS, or another failure, in the system's words.
     Failed(String),
+}
+
+/// Some bytes that lie together at a web seed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FetchPart {
+    /// Of the file; `None`: padding, zeros that no server has.
+    pub url: Option<String>,
+    /// The offset of the first in the file.
+    pub begin: u64,
+    /// How many.
+    pub len: u64,
+    /// The length of the whole file: if the server has another, it has another file.
+    pub file_len: u64,
+}
+
+/// Why a web seed did not give what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FetchFailure {
+    /// Why.
+    pub error: FetchError,
+    /// When the server wants to be asked again (`Retry-After`).
+    pub retry_after: Option<Duration>,
 }
 
 impl fmt::Display for FetchError {
@@ -401,7 +476,7 @@ impl fmt::Display for FetchError {
             Self::Redirect(why) => write!(f, "redirect not followed: {why}"),
             Self::Url(why) => write!(f, "bad URL: {why}"),
             Self::NoAddress => f.write_str("the host has no address"),
-            Self::Failed(why) => f.write_str(why),
+            Self::Unfit(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -45,6 +45,7 @@ pub mod bencode;
 pub mod bitfield;
 pub mod block;
 mod budget;
+mod choice;
 mod config;
 mod cx;
 pub mod extension;
@@ -72,16 +73,19 @@ mod time;
 mod timer;
 mod torrent;
 pub mod tracker;
+pub mod webseed;
 pub mod wire;
 mod work;
 
+pub use choice::Choice;
 pub use config::Config;
 pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};
 pub use job::{
-    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FullPiece, Job, JobDone, Lane,
-    MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError, StoredPiece, block_digest, verify,
+    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FetchPart,
+    FullPiece, Job, JobDone, Lane, MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError,
+    StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};

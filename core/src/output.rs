@@ -225,6 +225,17 @@ pub enum Event {
         /// Its address.
         addr: SocketAddr,
     },
+    /// A web seed did not give what it was asked for, or gave bad data for the last time.
+    WebSeedFailed {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Its URL as the torrent has it.
+        url: String,
+        /// Why.
+        why: String,
+        /// When it is asked again; `None`: never.
+        next: Option<Duration>,
+    },
     /// A host named as a peer could not be resolved.
     ResolveFailed {
         /// Which torrent.
@@ -310,6 +321,8 @@ pub struct Progress {
     pub seed_count: usize,
     /// Those of them that let us request.
     pub unchoked_count: usize,
+    /// Web seeds that are being asked for something.
+    pub web_seed_count: usize,
     /// Addresses known.
     pub candidate_count: usize,
 }

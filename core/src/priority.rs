@@ -12,6 +12,9 @@ impl Priority {
     /// Not to be fetched.
     pub const SKIP: Self = Self(0);
 
+    /// Behind all others.
+    pub const LOWEST: Self = Self(1);
+
     /// What a file has that nobody has said anything about.
     pub const NORMAL: Self = Self(4);
 

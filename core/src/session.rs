@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
@@ -39,8 +40,12 @@ pub struct AddTorrent {
     pub purpose: Purpose,
     /// What to believe of data that is there.
     pub check: Check,
+    /// What of it to get, and in which order; means nothing where it is only to be served.
+    pub choice: Choice,
     /// Announce URLs, by tier: usually the torrent's own and the user's further ones.
     pub tiers: Vec<Vec<String>>,
+    /// URLs of web seeds (BEP 19), usually the torrent's own.
+    pub web_seeds: Vec<String>,
     /// Addresses of peers to try.
     pub peers: Vec<SocketAddr>,
     /// Peers to try whose address must be looked up, with their ports.
@@ -56,8 +61,13 @@ pub struct AddMagnet {
     pub root: PathBuf,
     /// What to believe of data that is there.
     pub check: Check,
+    /// What of it is wanted, and in which order. Where it says nothing of files, the link's own `so`
+    /// counts (BEP 53).
+    pub choice: Choice,
     /// Announce URLs, by tier: usually the link's own and the user's further ones.
     pub tiers: Vec<Vec<String>>,
+    /// URLs of web seeds, usually the link's own.
+    pub web_seeds: Vec<String>,
     /// Addresses of peers to try.
     pub peers: Vec<SocketAddr>,
     /// Peers to try whose address must be looked up, with their ports.
@@ -112,7 +122,8 @@ impl Session {
     }
 
     /// Adds a torrent whose metadata is got from peers, unless an earlier run has saved it. From
-    /// [`Event::MetadataDone`] on it is a torrent like any other.
+    /// [`Event::MetadataDone`] on it is a torrent like any other: who calls [`Session::set_choice`]
+    /// when he hears of that does so before anything is made on the disk.
     ///
     /// # Errors
     /// When it is there already or the session is shutting down.
@@ -136,6 +147,15 @@ impl Session {
             recorder.remove_torrent(now, torrent);
         }
         self.machine.remove_torrent(now, torrent);
+    }
+
+    /// Changes what of a torrent is wanted, how much, and in which order. A torrent that is complete
+    /// by the old choice goes on downloading where the new one wants more.
+    pub fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choice: Choice) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_choice(now, torrent, &choice);
+        }
+        self.machine.set_choice(now, torrent, choice);
     }
 
     /// Gives a torrent a further address to try.
@@ -332,7 +352,9 @@ mod tests {
             root: PathBuf::new(),
             purpose,
             check: Check::Auto,
+            choice: Choice::default(),
             tiers: Vec::new(),
+            web_seeds: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),
         };

@@ -6,19 +6,22 @@
 pub(crate) mod advice;
 mod believe;
 pub(crate) mod cached;
+mod choose;
 mod holes;
 pub(crate) mod open;
+pub(crate) mod part;
 pub(crate) mod positioned;
 pub(crate) mod root;
 mod save;
 pub(crate) mod stored;
 mod transfer;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{File as FileEntry, Span};
@@ -28,6 +31,7 @@ use crate::error::{disk_error, locked, refusal};
 use crate::files::OpenFiles;
 use crate::lock::Lock;
 use crate::resume::Checksum;
+use part::Part;
 use root::{Access, Root, Stat};
 
 /// All torrents' files.
@@ -45,6 +49,8 @@ struct Held {
     root: Arc<Root>,
     purpose: Purpose,
     state: Mutex<State>,
+    /// Read-locked by who reads or writes pieces; what is kept where changes only in between.
+    part: RwLock<Part>,
     /// Held while a resume file is written, so that claims get there in order.
     saving: Mutex<()>,
     /// Let go when the last job on the torrent is done. `None` where a server can't make the file.
@@ -56,8 +62,8 @@ struct Held {
 struct State {
     /// Files written since they were last synced.
     dirty: BTreeSet<usize>,
-    /// Each file as it was when we opened or last synced it. Not as it is now: what others change
-    /// meanwhile is to be noticed at the next start.
+    /// Each file as it was when we opened or last synced it, and behind them the part file. Not as
+    /// it is now: what others change meanwhile is to be noticed at the next start.
     stats: Vec<Option<Stat>>,
     /// The pieces whose bytes may be right on disk. Those that are not claimed at the end must be
     /// looked at next time.
@@ -89,7 +95,7 @@ impl Disk {
         span: Span,
         access: Access,
     ) -> Result<Arc<File>, DiskError> {
-        let path = &entry(storage, span.file)?.path;
+        let path = &path(storage, span.file)?;
         match self.held(torrent) {
             Some(held) => self.files.with((torrent, span.file), access, || held.root.file(path, access)),
             // A late job on a closed torrent leaves no file open.
@@ -104,9 +110,16 @@ fn entry(storage: &Storage, index: usize) -> Result<&FileEntry, DiskError> {
     file.ok_or_else(|| refusal(DiskErrorKind::Other, &storage.root, "has no such file"))
 }
 
+/// The path below the root of a file, or of the part file, which stands behind them all.
+fn path(storage: &Storage, index: usize) -> Result<Cow<'_, str>, DiskError> {
+    if index == storage.metainfo.layout().files().len() {
+        return Ok(Cow::Owned(part::name(storage.metainfo.info_hash())));
+    }
+    Ok(Cow::Borrowed(&entry(storage, index)?.path))
+}
+
 fn full_path(storage: &Storage, span: Span) -> PathBuf {
-    let files = storage.metainfo.layout().files();
-    files.get(span.file).map_or_else(|| storage.root.clone(), |file| storage.root.join(&file.path))
+    path(storage, span.file).map_or_else(|_| storage.root.clone(), |path| storage.root.join(&*path))
 }
 
 /// The error of work on a span of a file, with the place in the file.

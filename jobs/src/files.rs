@@ -67,6 +67,11 @@ impl OpenFiles {
         Ok(file)
     }
 
+    /// Closes one file.
+    pub(crate) fn close_file(&self, key: FileKey) {
+        locked(&self.inner).files.remove(&key);
+    }
+
     /// The file of `key` if it is open, and whether its file system is in memory.
     pub(crate) fn opened(&self, key: FileKey) -> Option<(Arc<File>, bool)> {
         let mut inner = locked(&self.inner);

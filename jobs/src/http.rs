@@ -7,6 +7,7 @@
 
 mod guard;
 mod url;
+pub(crate) mod web;
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ impl Default for HttpOptions {
 pub(crate) enum Source {
     /// A torrent: on this machine only trackers are called.
     Torrent,
+    /// A torrent's web seed: files, wherever they are.
+    WebSeed,
     /// The user: anything goes that the URL itself names.
     User,
 }

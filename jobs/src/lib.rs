@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use peerless_core::{Job, JobDone, Work};
 
 use disk::Disk;
+use http::web::Web;
 use record::Recording;
 
 /// What jobs may use.
@@ -52,6 +53,7 @@ impl Default for Options {
 pub struct Jobs {
     disk: Disk,
     http: HttpOptions,
+    web: Web,
     recording: Recording,
 }
 
@@ -61,6 +63,7 @@ impl Jobs {
     pub fn new(options: Options) -> Self {
         Self {
             disk: Disk::new(options.open_files_max),
+            web: Web::new(options.http.clone()),
             http: options.http,
             recording: Recording::new(options.record),
         }
@@ -70,9 +73,13 @@ impl Jobs {
     #[must_use]
     pub fn run(&self, job: Job) -> JobDone {
         match job {
-            Job::Open { torrent, storage, check, purpose } => {
-                let result = self.disk.open(torrent, &storage, check, purpose);
+            Job::Open { torrent, storage, check, purpose, unwanted } => {
+                let result = self.disk.open(torrent, &storage, check, purpose, &unwanted);
                 JobDone::Opened { torrent, result }
+            }
+            Job::Choose { torrent, storage, unwanted } => {
+                let result = self.disk.choose(torrent, &storage, &unwanted);
+                JobDone::Chosen { torrent, result }
             }
             Job::Check { torrent, storage, pieces } => {
                 let result = self.disk.check(torrent, &storage, &pieces);
@@ -101,6 +108,10 @@ impl Jobs {
                 JobDone::Resolved { whom, host, port, result }
             }
             Job::Metadata { torrent, work } => JobDone::Metadata { torrent, result: metadata::run(work) },
+            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+                let (blocks, result) = self.web.fetch(&parts, &block_lens);
+                JobDone::Fetched { torrent, seed, run, blocks, result }
+            }
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
             }
@@ -124,8 +135,10 @@ impl Work for Jobs {
                 }
             }
             Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
+            | Job::Fetch { .. }
             | Job::Save { .. }
             | Job::Announce { .. }
             | Job::Scrape { .. }

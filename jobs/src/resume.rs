@@ -7,7 +7,8 @@
 //!
 //! Layout, integers big-endian: magic with version (16 bytes), info-hash (20), flags (1), number
 //! of pieces (4), number of files (4), one bit a piece as in a `bitfield` message, 21 bytes a file
-//! (1 if it is there else 0, length 8, mtime 8 + 4), SHA-1 of all before (20).
+//! (1 if it is there else 0, length 8, mtime 8 + 4), SHA-1 of all before (20). The part file, if there
+//! is one, is told of as a last file.
 
 use std::io::{Read as _, Write as _};
 
@@ -42,7 +43,8 @@ const CLEAN: u8 = 1;
 pub(crate) struct Resume {
     /// The pieces that are on disk.
     pub(crate) have: Bitfield,
-    /// Each file as it was; `None` for one that was not there, and for padding files.
+    /// Each file as it was, and behind them all the part file; `None` for one that was not there, and
+    /// for padding files.
     pub(crate) files: Vec<Option<Stat>>,
     /// Whether this is the last word: no unclaimed piece was written, none is left to be looked at.
     pub(crate) clean: bool,
@@ -57,11 +59,15 @@ pub(crate) fn name(info_hash: InfoHash) -> String {
 pub(crate) fn read(root: &Root, metainfo: &Metainfo) -> Option<(Resume, Checksum)> {
     let (pieces, files) = (metainfo.geometry().piece_count(), metainfo.layout().files().len());
     let file = root.file(&name(metainfo.info_hash()), Access::Read).ok()?;
-    let want = encoded_len(pieces, files);
+    let most = encoded_len(pieces, files + 1);
     let mut bytes = Vec::new();
     // One byte more than there may be, so that a longer file is seen as such.
-    file.take(u64::try_from(want).ok()?.saturating_add(1)).read_to_end(&mut bytes).ok()?;
-    decode(&bytes, metainfo.info_hash(), pieces, files).zip(bytes.last_chunk().copied())
+    file.take(u64::try_from(most).ok()?.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    // The length is known, so nothing in the file decides how much is read or stored.
+    let count = if bytes.len() == most { files + 1 } else { files };
+    let mut resume = decode(&bytes, metainfo.info_hash(), pieces, count)?;
+    resume.files.resize(files + 1, None);
+    Some(resume).zip(bytes.last_chunk().copied())
 }
 
 /// Puts `resume` in the place of the torrent's resume file, whole or not at all.
@@ -100,14 +106,18 @@ const fn encoded_len(piece_count: u32, file_count: usize) -> usize {
 
 fn encode(resume: &Resume, info_hash: InfoHash) -> (Vec<u8>, Checksum) {
     let pieces = resume.have.piece_count();
-    let mut bytes = Vec::with_capacity(encoded_len(pieces, resume.files.len()));
+    let files = match resume.files.split_last() {
+        Some((None, files)) => files,
+        Some(_) | None => &resume.files,
+    };
+    let mut bytes = Vec::with_capacity(encoded_len(pieces, files.len()));
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(info_hash.as_bytes());
     bytes.push(if resume.clean { CLEAN } else { 0 });
     bytes.extend_from_slice(&pieces.to_be_bytes());
-    bytes.extend_from_slice(&u32::try_from(resume.files.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(&u32::try_from(files.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(&resume.have.to_wire());
-    for file in &resume.files {
+    for file in files {
         let stat = file.unwrap_or(Stat { len: 0, mtime: (0, 0) });
         bytes.push(u8::from(file.is_some()));
         bytes.extend_from_slice(&stat.len.to_be_bytes());
@@ -120,7 +130,6 @@ fn encode(resume: &Resume, info_hash: InfoHash) -> (Vec<u8>, Checksum) {
 }
 
 fn decode(bytes: &[u8], info_hash: InfoHash, piece_count: u32, file_count: usize) -> Option<Resume> {
-    // The length is known, so nothing in the file decides how much is read or stored.
     if bytes.len() != encoded_len(piece_count, file_count) {
         return None;
     }
@@ -163,12 +172,16 @@ mod tests {
         for index in [0, 3, 10] {
             have.insert(geometry.piece(index).unwrap());
         }
-        let files = vec![Some(Stat { len: 1 << 40, mtime: (-5, 999_999_999) }), None];
+        let files = vec![
+            Some(Stat { len: 1 << 40, mtime: (-5, 999_999_999) }),
+            None,
+            Some(Stat { len: 3, mtime: (0, 0) }),
+        ];
         Resume { have, files, clean: true }
     }
 
     fn decoded(bytes: &[u8]) -> Option<Resume> {
-        decode(bytes, HASH, 11, 2)
+        decode(bytes, HASH, 11, 3)
     }
 
     #[test]
@@ -177,6 +190,15 @@ mod tests {
             let resume = Resume { clean, ..resume() };
             assert_eq!(decoded(&encode(&resume, HASH).0), Some(resume));
         }
+    }
+
+    #[test]
+    fn without_a_part_file_nothing_is_said_of_it() {
+        let mut without = resume();
+        without.files[2] = None;
+        let bytes = encode(&without, HASH).0;
+        without.files.pop();
+        assert_eq!(decode(&bytes, HASH, 11, 2), Some(without));
     }
 
     #[test]
@@ -209,7 +231,7 @@ mod tests {
                 let sum = sha1(&odd[..body]);
                 odd[body..].copy_from_slice(&sum);
                 if let Some(resume) = decoded(&odd) {
-                    assert_eq!(encode(&resume, HASH).0.len(), odd.len());
+                    assert!(encode(&resume, HASH).0.len() <= odd.len());
                 }
             }
         }
@@ -218,10 +240,10 @@ mod tests {
     #[test]
     fn another_torrents_file_counts_as_absent() {
         let bytes = encode(&resume(), HASH).0;
-        assert_eq!(decode(&bytes, InfoHash::new([8; 20]), 11, 2), None);
+        assert_eq!(decode(&bytes, InfoHash::new([8; 20]), 11, 3), None);
         // As many bytes, but other counts.
-        assert_eq!(decode(&bytes, HASH, 12, 2), None);
-        assert_eq!(decode(&bytes, HASH, 11, 1), None);
+        assert_eq!(decode(&bytes, HASH, 12, 3), None);
+        assert_eq!(decode(&bytes, HASH, 11, 2), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use peerless_core::metainfo::Span;
 use peerless_core::{DiskError, Storage, TorrentKey};
 
 use crate::disk::open::stats;
+use crate::disk::part::Part;
 use crate::disk::root::{Access, Root, Stat};
 use crate::disk::stored::Stored;
 use crate::files::OpenFiles;
@@ -83,7 +84,9 @@ pub fn run(
     let open = |span: Span, path: &str| {
         open_files.with((TorrentKey::new(0, 0), span.file), Access::Read, || root.file(path, Access::Read))
     };
-    let files = Stored { storage, open };
+    // What a download keeps there for files that it was not to get.
+    let part = Part::load(&root, metainfo, |file, any| any && stats.get(file).is_some_and(Option::is_none));
+    let files = Stored { storage, part: Some(&part), open };
     let judge = |index, digest| files.is_right(index, digest);
     digest_all(&files, total, threads, judge, |index, right| {
         progress.done += 1;

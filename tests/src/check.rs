@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 
 use peerless_core::extension::{Hello, MetadataMessage};
 use peerless_core::magnet::Magnet;
-use peerless_core::metainfo::Metainfo;
+use peerless_core::metainfo::{Edit, Metainfo};
 use peerless_core::rng::Rng;
 use peerless_core::tracker::udp::{Answer, Request, connect};
 use peerless_core::tracker::{
     AnnounceError, INTERVAL_MAX, INTERVAL_MIN, PEER_COUNT_MAX, TrackerOptions, TrackerServer, parse_announce,
 };
+use peerless_core::webseed;
 use peerless_core::wire::{
     Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
 };
@@ -113,6 +114,24 @@ pub fn handshake(bytes: &[u8]) {
     assert_eq!(whole, Ok(HandshakeStep::NeedMore), "a cut hides it");
 }
 
+/// An edit leaves `info` as it is, and what it puts in is read.
+fn check_edit(torrent: &Metainfo) {
+    let url = "http://h/d/".to_owned();
+    let edit = Edit { web_seeds: Some(vec![url.clone()]), comment: Some("c".into()), ..Edit::default() };
+    // A file at the limit of what is read may not grow.
+    let Ok(edited) = Metainfo::parse(torrent.edited(&edit)) else { return };
+    assert_eq!(edited.info(), torrent.info(), "an edit changes info");
+    assert_eq!(edited.tiers(), torrent.tiers(), "an edit changes what it does not name");
+    assert_eq!((edited.web_seeds(), edited.comment()), (vec![url.clone()], Some("c".to_owned())));
+    let first = torrent.geometry().piece(0).map(|piece| torrent.geometry().whole(piece));
+    let parts = webseed::parts(torrent, &url, first.as_slice());
+    let len: u64 = parts.iter().map(|part| part.len).sum();
+    assert_eq!(Some(len), first.map(|first| u64::from(first.len())), "parts of another length");
+    assert!(
+        parts.iter().flat_map(|part| &part.url).all(|url| url.is_ascii() && !url.contains([' ', '\\', '#']))
+    );
+}
+
 /// Arbitrary bytes are a torrent or an error; a torrent is whole: its files cover its bytes, no
 /// path leaves the folder, no two files share one, and what was read reads the same again.
 pub fn metainfo(bytes: &[u8]) {
@@ -122,6 +141,7 @@ pub fn metainfo(bytes: &[u8]) {
     assert_eq!(torrent.raw(), bytes, "the file was changed");
     assert_eq!(torrent.info_hash(), InfoHash::of(torrent.info()), "the hash is of something else");
     assert_eq!(Metainfo::parse(bytes.to_vec()).as_ref(), Ok(&torrent), "it reads differently again");
+    check_edit(&torrent);
     let (geometry, files) = (torrent.geometry(), torrent.layout().files());
     let mut offset = 0;
     let mut paths = BTreeSet::new();

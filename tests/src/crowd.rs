@@ -8,8 +8,8 @@ use peerless_core::bitfield::Bitfield;
 use peerless_core::metainfo::{Content, Create, Metainfo};
 use peerless_core::wire::{Decoder, Handshake, Message, Step};
 use peerless_core::{
-    AddTorrent, Check, Config, FetchError, Input, Instant, IpFamily, Job, JobDone, Opened, Output, PeerId,
-    PeerKey, Purpose, Session, TorrentKey,
+    AddTorrent, Check, Choice, Config, FetchError, Input, Instant, IpFamily, Job, JobDone, Opened, Output,
+    PeerId, PeerKey, Purpose, Session, TorrentKey,
 };
 
 /// A session without a runtime: what it asks for is answered at once, or counted and dropped.
@@ -90,6 +90,8 @@ impl Crowd {
             root: PathBuf::from("/data"),
             purpose,
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),
         };
@@ -184,7 +186,9 @@ impl Crowd {
                 };
                 JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Check { .. }
+            Job::Choose { .. }
+            | Job::Fetch { .. }
+            | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }
             | Job::Scrape { .. }

@@ -13,8 +13,8 @@ use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::rng::Rng;
 use peerless_core::{
-    BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FullPiece, InfoHash, Job, JobDone,
-    MetadataError, MetadataWork, Opened, StoreError, block_digest, verify,
+    BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FullPiece, InfoHash, Job,
+    JobDone, MetadataError, MetadataWork, Opened, StoreError, block_digest, verify,
 };
 
 use crate::sample::{Sample, slice};
@@ -171,6 +171,11 @@ impl Disk {
                 assert_eq!(place.phase, Phase::Closed, "{job:?}: opened while open");
                 place.phase = Phase::Open;
             }
+            Job::Choose { storage, unwanted, .. } => {
+                let place = self.open_place(storage.metainfo.info_hash(), job);
+                let file_count = place.metainfo.layout().files().len();
+                assert!(unwanted.is_empty() || unwanted.len() == file_count, "{job:?}: of other files");
+            }
             Job::Check { storage, pieces, .. } => {
                 self.open_place(storage.metainfo.info_hash(), job);
                 assert!(!pieces.is_empty(), "{job:?}: no piece to check");
@@ -198,7 +203,8 @@ impl Disk {
                     place.phase = Phase::Closing;
                 }
             }
-            Job::Announce { .. }
+            Job::Fetch { .. }
+            | Job::Announce { .. }
             | Job::Scrape { .. }
             | Job::Resolve { .. }
             | Job::Metadata { .. }
@@ -230,6 +236,8 @@ impl Disk {
             Job::Open { torrent, storage, check, .. } => {
                 JobDone::Opened { torrent, result: self.open(storage.metainfo.info_hash(), check) }
             }
+            // Where the bytes lie is not this disk's to know.
+            Job::Choose { torrent, .. } => JobDone::Chosen { torrent, result: Ok(()) },
             Job::Check { torrent, storage, pieces } => {
                 let place = self.place(storage.metainfo.info_hash());
                 let right = pieces.iter().map(|&piece| place.written.has(piece)).collect();
@@ -264,6 +272,11 @@ impl Disk {
             }
             Job::Metadata { torrent, work } => {
                 JobDone::Metadata { torrent, result: self.metadata(work).map(Box::new) }
+            }
+            Job::Fetch { torrent, seed, run, .. } => {
+                let error = FetchError::Failed("a disk has no network".into());
+                let result = Err(FetchFailure { error, retry_after: None });
+                JobDone::Fetched { torrent, seed, run, blocks: Vec::new(), result }
             }
             Job::Record { offset, bytes } => {
                 let at = usize::try_from(offset).expect("a recording fits into memory");

@@ -18,3 +18,4 @@ pub mod sim;
 pub mod speak;
 pub mod tracker;
 pub mod watch;
+pub mod web;

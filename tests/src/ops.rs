@@ -10,9 +10,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use peerless_core::magnet::Magnet;
+use peerless_core::priority::Priority;
 use peerless_core::{
-    AddMagnet, AddTorrent, AddTorrentError, Check, CloseCause, Config, Input, Instant, Job, Output, PeerKey,
-    Purpose, TorrentKey,
+    AddMagnet, AddTorrent, AddTorrentError, Check, Choice, CloseCause, Config, Input, Instant, Job, Output,
+    PeerKey, Purpose, TorrentKey,
 };
 
 use crate::host::Host;
@@ -186,6 +187,8 @@ impl World {
             root: "/sim".into(),
             purpose: if flags & 2 == 0 { Purpose::Download } else { Purpose::Serve },
             check: [Check::Auto, Check::Full, Check::Trust, Check::Auto][flags >> 2 & 3],
+            choice: if flags & 128 == 0 { Choice::default() } else { choice(source) },
+            web_seeds: (0..flags >> 1 & 1).map(|_| "http://web/".to_owned()).collect(),
             tiers: SAMPLE.metainfo.tiers().to_vec(),
             peers: (0..flags >> 4 & 3).map(addr).collect(),
             hosts: if flags & 64 == 0 { Vec::new() } else { vec![("host".into(), 1)] },
@@ -203,10 +206,10 @@ impl World {
         if !link {
             return self.host.session.add_torrent(self.now, add);
         }
-        let AddTorrent { metainfo, root, check, tiers, peers, hosts, .. } = add;
+        let AddTorrent { metainfo, root, check, choice, tiers, web_seeds, peers, hosts, .. } = add;
         let magnet = Magnet::of(&metainfo);
         let metadata_only = hosts.is_empty() && !peers.is_empty();
-        let add = AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only };
+        let add = AddMagnet { magnet, root, check, choice, tiers, web_seeds, peers, hosts, metadata_only };
         self.host.session.add_magnet(self.now, add)
     }
 
@@ -265,7 +268,8 @@ impl World {
     fn meddle(&mut self, source: &mut Source<'_>) {
         let session = &mut self.host.session;
         let torrent = self.torrents.first().copied();
-        match (source.below(7), torrent, self.gone.first()) {
+        match (source.below(8), torrent, self.gone.first()) {
+            (7, Some(torrent), _) => session.set_choice(self.now, torrent, choice(source)),
             (0, Some(torrent), _) => {
                 session.remove_torrent(self.now, torrent);
                 self.torrents.remove(0);
@@ -350,6 +354,8 @@ fn held_len(job: &Job) -> usize {
         }
         Job::Read { range, .. } => range.len() as usize,
         Job::Open { .. }
+        | Job::Choose { .. }
+        | Job::Fetch { .. }
         | Job::Check { .. }
         | Job::Save { .. }
         | Job::Announce { .. }
@@ -358,6 +364,13 @@ fn held_len(job: &Job) -> usize {
         | Job::Metadata { .. }
         | Job::Record { .. } => 0,
     }
+}
+
+/// Each of the files wanted more or less, or not at all.
+fn choice(source: &mut Source<'_>) -> Choice {
+    let flags = source.below(4);
+    let priorities = (0..3).filter_map(|_| Priority::new(u8::try_from(source.below(8)).ok()?)).collect();
+    Choice { priorities, sequential: flags & 1 != 0, first_last: flags & 2 != 0 }
 }
 
 fn addr(index: usize) -> SocketAddr {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use peerless_core::key::Slab;
 use peerless_core::magnet::Magnet;
 use peerless_core::rng::Rng;
-use peerless_core::{AddMagnet, AddTorrent, Check, Config, Instant, Output, Purpose, TorrentKey};
+use peerless_core::{AddMagnet, AddTorrent, Check, Choice, Config, Instant, Output, Purpose, TorrentKey};
 
 pub use self::datagrams::UdpTracker;
 use self::queue::{Scheduled, What};
@@ -26,6 +26,7 @@ use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::Tracker;
 use crate::watch::Watch;
+use crate::web::WebServer;
 
 /// A network of nodes.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Swarm {
     pub trackers: BTreeMap<String, Tracker>,
     /// UDP trackers, by address.
     pub udp_trackers: BTreeMap<SocketAddr, UdpTracker>,
+    /// Web seeds, by the host in their URL.
+    pub web: BTreeMap<String, WebServer>,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -76,6 +79,10 @@ pub struct Role {
     pub purpose: Purpose,
     /// What to believe of data that is there.
     pub check: Check,
+    /// What of it to get.
+    pub choice: Choice,
+    /// URLs of web seeds.
+    pub web_seeds: Vec<String>,
     /// Addresses it is told of.
     pub peers: Vec<SocketAddr>,
     /// Announce URLs; those of the torrent if `None`.
@@ -86,13 +93,20 @@ impl Role {
     /// A leech that is told of these addresses.
     #[must_use]
     pub fn leech(peers: &[SocketAddr]) -> Self {
-        Self { purpose: Purpose::Download, check: Check::Auto, peers: peers.to_vec(), tiers: None }
+        Self {
+            purpose: Purpose::Download,
+            check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
+            peers: peers.to_vec(),
+            tiers: None,
+        }
     }
 
     /// A seed that waits to be called.
     #[must_use]
-    pub const fn seed() -> Self {
-        Self { purpose: Purpose::Serve, check: Check::Trust, peers: Vec::new(), tiers: None }
+    pub fn seed() -> Self {
+        Self { purpose: Purpose::Serve, check: Check::Trust, ..Self::leech(&[]) }
     }
 }
 
@@ -104,6 +118,7 @@ impl Swarm {
             net,
             trackers: BTreeMap::new(),
             udp_trackers: BTreeMap::new(),
+            web: BTreeMap::new(),
             names: BTreeMap::new(),
             now: Instant::START,
             rng: Rng::new(seed),
@@ -187,6 +202,8 @@ impl Swarm {
             root: "/sim".into(),
             purpose: role.purpose,
             check: role.check,
+            choice: role.choice,
+            web_seeds: role.web_seeds,
             tiers: role.tiers.unwrap_or_else(|| sample.metainfo.tiers().to_vec()),
             peers: role.peers,
             hosts: Vec::new(),
@@ -217,6 +234,8 @@ impl Swarm {
             magnet: Magnet::of(&sample.metainfo),
             root: "/sim".into(),
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: peers.to_vec(),
             hosts: Vec::new(),

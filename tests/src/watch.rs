@@ -27,6 +27,8 @@ pub struct Watch {
     failed: BTreeSet<u32>,
     talks: BTreeMap<PeerKey, Talk>,
     again: Vec<(PeerKey, [u32; 3])>,
+    /// Pieces in the order in which they were first asked for.
+    pub order: Vec<u32>,
     /// Requests seen.
     pub request_count: usize,
     /// Requests that must not be, in words.
@@ -73,6 +75,7 @@ impl Watch {
             failed: BTreeSet::new(),
             talks: BTreeMap::new(),
             again: Vec::new(),
+            order: Vec::new(),
             request_count: 0,
             doubles: Vec::new(),
         }
@@ -163,6 +166,9 @@ impl Watch {
     }
 
     fn on_request(&mut self, now: Instant, peer: PeerKey, numbers: [u32; 3]) {
+        if !self.order.contains(&numbers[0]) {
+            self.order.push(numbers[0]);
+        }
         self.request_count += 1;
         let (index, piece) = (self.index(numbers), numbers[0]);
         self.endgame |= self.free_count == 0;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use peerless_core::{
-    AddTorrent, Check, CloseReason, Config, Input, Instant, Output, PeerKey, Purpose, Session,
+    AddTorrent, Check, Choice, CloseReason, Config, Input, Instant, Output, PeerKey, Purpose, Session,
 };
 use peerless_tests::disk::Disk;
 use peerless_tests::sample::Sample;
@@ -34,6 +34,8 @@ impl Talk {
             root: PathBuf::new(),
             purpose,
             check: Check::Full,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),

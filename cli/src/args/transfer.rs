@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use peerless_core::Check;
 
+use crate::files::FileSpec;
 use crate::values::{PeerName, parse_duration, parse_ratio, parse_tracker};
 
 /// Arguments of `download`.
@@ -29,6 +30,19 @@ pub struct DownloadArgs {
     /// The network.
     #[command(flatten)]
     pub network: NetworkArgs,
+    /// Get these files alone: numbers as `info` shows them, such as 1-3,7, or a glob; repeatable
+    ///
+    /// A glob with a slash is matched with the file's path, with or without the torrent's name in
+    /// front, one without a slash with the file's name; `*` stands for no slash, `**` for anything.
+    /// The same download given other files goes on with those.
+    #[arg(long, value_name = "SPEC")]
+    pub files: Vec<FileSpec>,
+    /// Get pieces in their order
+    #[arg(long)]
+    pub sequential: bool,
+    /// Get the first and the last piece of every file before all others
+    #[arg(long)]
+    pub first_and_last: bool,
     /// Seed until stopped, once all is there
     #[arg(long)]
     pub seed: bool,

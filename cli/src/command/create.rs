@@ -78,7 +78,7 @@ fn plan(args: &CreateArgs, name: String, listing: &Listing) -> Create {
         private: args.private,
         source: args.source.clone(),
         tiers: args.tiers.iter().map(|tier| tier.0.clone()).collect(),
-        web_seeds: Vec::new(),
+        web_seeds: args.web_seeds.clone(),
         comment: args.comment.clone(),
         created_by: Some(format!("peerless/{}", env!("CARGO_PKG_VERSION"))),
         creation_date: date.filter(|_| !args.no_creation_date),

@@ -15,6 +15,9 @@ pub fn run(args: SeedArgs, signals: &Signals) -> Exit {
         root: args.data,
         purpose: Purpose::Serve,
         metadata_to: None,
+        files: Vec::new(),
+        sequential: false,
+        first_and_last: false,
         goals: Goals {
             then: Then::new(true, args.seeding.seed_ratio, args.seeding.seed_time),
             stop_timeout: None,

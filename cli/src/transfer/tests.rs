@@ -27,6 +27,7 @@ fn progress(state: State, have_count: u32) -> Box<Progress> {
         peer_count: 1,
         seed_count: 1,
         unchoked_count: 1,
+        web_seed_count: 0,
         candidate_count: 1,
     })
 }

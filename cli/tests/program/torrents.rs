@@ -159,3 +159,26 @@ fn links_are_left_out_and_never_followed() {
     assert!(run.stderr.contains("special files: 2"), "{run:?}");
     assert_eq!(folder.run(&["info", "t.torrent", "--json"]).json()["files"].as_array().unwrap().len(), 5);
 }
+
+#[test]
+fn an_edit_changes_what_it_names_and_not_the_info_hash() {
+    let folder = Folder::new();
+    folder.write("d/f", b"data");
+    folder.write("d/.peerless-0.resume", b"ours");
+    let web = ["--web-seed", "http://w/"];
+    folder
+        .run(&[&["create", "d", "-o", "t", "--comment", "old", "--tracker", "http://a/"][..], &web].concat())
+        .done();
+    let before = folder.run(&["info", "t", "--json"]).json();
+    assert_eq!(before["web_seeds"], serde_json::json!(["http://w/"]));
+    assert_eq!(before["files"], serde_json::json!([{"path": "d/f", "length": 4}]));
+    folder
+        .run(&["edit", "t", "--tracker", "http://b/,http://c/", "--comment", "new", "--no-web-seeds"])
+        .done();
+    let after = folder.run(&["info", "t", "--json"]).json();
+    assert_eq!(after["info_hash"], before["info_hash"]);
+    assert_eq!(after["trackers"], serde_json::json!([["http://b/", "http://c/"]]));
+    assert_eq!((&after["comment"], &after["web_seeds"]), (&"new".into(), &serde_json::json!([])));
+    assert_eq!(folder.run(&["edit", "t"]).code, Some(2));
+    folder.run(&["edit", "missing", "--no-trackers"]).failed(3, "missing");
+}

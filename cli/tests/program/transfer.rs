@@ -274,3 +274,37 @@ fn the_demo_does_its_job_and_leaves_nothing_behind() {
     assert_eq!(text.matches("the same byte for byte").count(), 2, "{text}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn chosen_files_come_alone_and_others_at_the_next_run() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    for runtime in ["mio", "smol"] {
+        let files = || {
+            let mut names: Vec<_> = fs::read_dir(folder.path().join(runtime))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .map(|name| name.rsplit('.').next().unwrap().to_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let get = |spec: &[&str]| {
+            let args = ["many.torrent", "-o", runtime, "--peer", &addr, "-p", "0", "-r", runtime];
+            let run = folder.run(&[&args[..], spec].concat());
+            assert_eq!(run.code, Some(0), "{run:?}");
+        };
+        get(&["--files", "small"]);
+        assert_eq!(folder.read(&format!("{runtime}/many/sub/small")), b"small");
+        assert!(!folder.path().join(runtime).join("many/large").exists());
+        assert!(!folder.path().join(runtime).join("many/sub/empty").exists());
+        assert_eq!(files(), ["many", "part", "resume"]);
+        get(&["--files", "1,3", "--sequential", "--first-and-last"]);
+        assert_eq!(folder.read(&format!("{runtime}/many/large")), folder.read("data/many/large"));
+        assert_eq!(files(), ["many", "resume"]);
+        get(&[]);
+        assert!(folder.path().join(runtime).join("many/sub/empty").exists());
+    }
+    folder.run(&["many.torrent", "--files", "4"]).failed(2, "it has no file 4, but 3");
+    folder.run(&["many.torrent", "--files", "*.mkv"]).failed(2, "no file matches *.mkv");
+}

@@ -12,7 +12,7 @@ fn wrong_usage_is_code_2_in_one_line() {
     for args in [
         &["--nonsense"][..],
         &["download"],
-        &["x.torrent", "--files", "1"],
+        &["x.torrent", "--files", "0"],
         &["seed", "x", "--data", ".", "--proxy", "socks5://h:1"],
         &["x", "--transport", "utp"],
         &["x", "--encryption", "require"],

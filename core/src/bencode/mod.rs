@@ -163,6 +163,11 @@ impl<'a> Dict<'a> {
         }
     }
 
+    /// Every key with its value, sorted.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        self.entries.iter().copied()
+    }
+
     /// The value of `key`.
     pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.get_raw(key.as_bytes())

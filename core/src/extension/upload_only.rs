@@ -14,6 +14,9 @@ impl UploadOnly {
     /// The message that we want nothing more.
     pub(crate) const MESSAGE: &'static [u8] = &[1];
 
+    /// The message that we want something after all.
+    pub(crate) const MESSAGE_OVER: &'static [u8] = &[0];
+
     fn set(&mut self, value: bool) -> Option<Told<'static>> {
         let changed = std::mem::replace(&mut self.is_set, value) != value;
         changed.then_some(Told::UploadOnly)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Machine;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::id::PeerId;
 use crate::input::Input;
@@ -43,8 +44,17 @@ pub(crate) struct Lab {
 impl Lab {
     /// A torrent of `has.len()` pieces, of which those with an `x` are there.
     pub(crate) fn new(config: Config, has: &str) -> Self {
+        Self::with_content(config, has, file(has))
+    }
+
+    /// The same in as many files as pieces.
+    pub(crate) fn with_files(config: Config, has: &str) -> Self {
+        Self::with_content(config, has, files(has))
+    }
+
+    fn with_content(config: Config, has: &str, content: Content) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
-        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has);
+        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has, content);
         let mut lab = Self::with(machine, torrent, metainfo);
         lab.open(has);
         lab
@@ -52,12 +62,23 @@ impl Lab {
 
     /// Such a torrent, of which the session knows the magnet link alone.
     pub(crate) fn of_magnet(config: Config, has: &str) -> Self {
+        Self::of_magnet_with(config, metainfo("name", has, file(has)), Vec::new())
+    }
+
+    /// A torrent of as many files as pieces, of which the session knows the magnet link alone; that
+    /// names these files.
+    pub(crate) fn of_magnet_with_files(has: &str, select: Vec<(u32, u32)>) -> Self {
+        Self::of_magnet_with(Config::default(), metainfo("name", has, files(has)), select)
+    }
+
+    fn of_magnet_with(config: Config, metainfo: Metainfo, select: Vec<(u32, u32)>) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
-        let metainfo = metainfo("name", has);
         let add = AddMagnet {
-            magnet: Magnet::of(&metainfo),
+            magnet: Magnet { select, ..Magnet::of(&metainfo) },
             root: PathBuf::new(),
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: Vec::new(),
             hosts: Vec::new(),
@@ -87,7 +108,7 @@ impl Lab {
 
     /// One more such torrent; what follows is about this one.
     pub(crate) fn add(&mut self, name: &str, has: &str) {
-        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has);
+        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has, file(has));
         self.open(has);
     }
 
@@ -269,10 +290,19 @@ impl Lab {
     }
 }
 
-fn metainfo(name: &str, has: &str) -> Metainfo {
+fn file(has: &str) -> Content {
+    Content::File(u64::from(PIECE_LEN) * has.len() as u64)
+}
+
+fn files(has: &str) -> Content {
+    let files = (0..has.len()).map(|at| (vec![format!("{at}")], u64::from(PIECE_LEN)));
+    Content::Folder(files.collect())
+}
+
+fn metainfo(name: &str, has: &str, content: Content) -> Metainfo {
     let create = Create {
         name: name.to_owned(),
-        content: Content::File(u64::from(PIECE_LEN) * has.len() as u64),
+        content,
         piece_len: PIECE_LEN,
         private: false,
         source: None,
@@ -285,14 +315,22 @@ fn metainfo(name: &str, has: &str) -> Metainfo {
     Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap()
 }
 
-fn add(machine: &mut Machine, now: Instant, name: &str, has: &str) -> (TorrentKey, Metainfo) {
-    let metainfo = metainfo(name, has);
+fn add(
+    machine: &mut Machine,
+    now: Instant,
+    name: &str,
+    has: &str,
+    content: Content,
+) -> (TorrentKey, Metainfo) {
+    let metainfo = metainfo(name, has, content);
     let add = AddTorrent {
         metainfo: metainfo.clone(),
         root: PathBuf::new(),
         purpose: Purpose::Download,
         check: Check::Auto,
+        choice: Choice::default(),
         tiers: metainfo.tiers().to_vec(),
+        web_seeds: Vec::new(),
         peers: Vec::new(),
         hosts: Vec::new(),
     };

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
@@ -123,6 +124,14 @@ impl Machine {
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
         self.cx.set_now(now);
         self.close_torrent(torrent);
+        self.settle();
+    }
+
+    pub(crate) fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choice: Choice) {
+        self.cx.set_now(now);
+        if let Some(torrent) = self.torrents.get_mut(torrent) {
+            torrent.set_choice(&mut self.cx, &mut self.peers, choice);
+        }
         self.settle();
     }
 
@@ -277,6 +286,18 @@ impl Machine {
                     torrent.on_opened(cx, peers, result);
                 }
             }
+            JobDone::Chosen { torrent, result } => {
+                if let Some(torrent) = torrents.get_mut(torrent) {
+                    torrent.on_chosen(cx, peers, result);
+                }
+            }
+            JobDone::Fetched { torrent, seed, run, blocks, result } => {
+                if let Some(torrent) = torrents.get_mut(torrent) {
+                    torrent.on_fetched(cx, peers, seed, run, blocks, result);
+                } else if let Some(next) = cx.web.give_back(torrent) {
+                    cx.budget.wake(next);
+                }
+            }
             JobDone::Checked { torrent, pieces, result } => {
                 if let Some(torrent) = torrents.get_mut(torrent) {
                     torrent.on_checked(cx, peers, &pieces, result);
@@ -319,16 +340,23 @@ impl Machine {
                 self.trackers.on_resolved(cx, host, port, result);
                 self.hear_trackers();
             }
-            JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => match result {
-                Ok(addrs) => self.add_candidates(key, addrs, Source::User),
-                Err(why) => cx.event(Event::ResolveFailed { torrent: key, host, why }),
-            },
+            JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => {
+                self.on_peer_resolved(key, host, result);
+            }
             JobDone::Metadata { torrent, result } => {
                 if let Some(torrent) = torrents.get_mut(torrent) {
                     torrent.on_metadata(cx, peers, result);
                 }
             }
             JobDone::Recorded { .. } => {}
+        }
+    }
+
+    /// The addresses of a peer that the user named.
+    fn on_peer_resolved(&mut self, key: TorrentKey, host: String, result: Result<Vec<SocketAddr>, String>) {
+        match result {
+            Ok(addrs) => self.add_candidates(key, addrs, Source::User),
+            Err(why) => self.cx.event(Event::ResolveFailed { torrent: key, host, why }),
         }
     }
 
@@ -370,6 +398,7 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Metadata => torrent.on_metadata_timer(cx, peers),
+            TorrentTimer::Web => torrent.on_web_timer(cx),
             TorrentTimer::Store => torrent.on_store_timer(cx),
             TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {
@@ -394,9 +423,18 @@ impl Machine {
                 }
             }
         }
-        for key in self.cx.budget.take_starved() {
-            if let Some(torrent) = self.torrents.get_mut(key) {
-                torrent.on_room(&mut self.cx, &mut self.peers);
+        loop {
+            let starved = self.cx.budget.take_starved();
+            if starved.is_empty() {
+                break;
+            }
+            for key in starved {
+                if let Some(torrent) = self.torrents.get_mut(key) {
+                    torrent.on_room(&mut self.cx, &mut self.peers);
+                }
+                if let Some(next) = self.cx.web.decline(key) {
+                    self.cx.budget.wake(next);
+                }
             }
         }
         while let Some(key) = self.cx.budget.next_waiting() {

@@ -1,5 +1,7 @@
 //! Where a torrent's bytes lie in its files.
 
+use std::ops::Range;
+
 use crate::piece::{BlockRef, Geometry};
 
 /// One file of a torrent.
@@ -47,6 +49,16 @@ impl Layout {
         &self.files
     }
 
+    /// The pieces, as indices into a table of them, that hold bytes of this file; none for a file of
+    /// length 0 or one that is not there.
+    #[must_use]
+    pub fn pieces_of(&self, geometry: &Geometry, file: usize) -> Range<usize> {
+        let Some(file) = self.files.get(file).filter(|file| file.len > 0) else { return 0..0 };
+        let piece_len = u64::from(geometry.piece_len());
+        let index = |offset| usize::try_from(offset / piece_len).unwrap_or(usize::MAX);
+        index(file.offset)..index(file.offset + file.len - 1) + 1
+    }
+
     /// The spans of `range`, in order; together exactly as long. Files of length 0 have none.
     pub fn spans(&self, geometry: &Geometry, range: BlockRef) -> impl Iterator<Item = Span> {
         let start = geometry.offset_of(range.piece()) + u64::from(range.begin());
@@ -82,5 +94,7 @@ mod tests {
         assert_eq!(spans(1, 0, 6), [(2, 3, 1), (4, 0, 5)]);
         assert_eq!(spans(0, 3, 1), [(2, 0, 1)]);
         assert_eq!(spans(0, 1, 1), [(0, 1, 1)]);
+        let pieces: Vec<_> = (0..6).map(|file| layout.pieces_of(&geometry, file)).collect();
+        assert_eq!(pieces, [0..1, 0..0, 0..2, 0..0, 1..2, 0..0]);
     }
 }

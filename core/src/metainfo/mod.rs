@@ -2,6 +2,7 @@
 
 mod assemble;
 mod create;
+mod edit;
 mod error;
 mod layout;
 mod parse;
@@ -13,6 +14,7 @@ mod tiers;
 mod unique;
 
 pub use create::{Content, Create, auto_piece_len};
+pub use edit::Edit;
 pub use error::{MetainfoError, Place};
 pub use layout::{File, Layout, Span};
 pub(crate) use tiers::{TRACKER_COUNT_MAX, WEB_SEED_COUNT_MAX, tracker_url, web_seed_url};
@@ -119,6 +121,13 @@ impl Metainfo {
         &self.layout
     }
 
+    /// Whether it is a folder of files, be it of one, and not a single file (BEP 3, `files`).
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        // Only in a folder a file's path has the torrent's name in front.
+        self.layout.files().iter().any(|file| file.path.contains('/'))
+    }
+
     /// What `piece` must hash to. The piece must be of this torrent's geometry.
     #[must_use]
     pub fn digest(&self, piece: PieceIndex) -> Digest {
@@ -172,7 +181,7 @@ impl Metainfo {
         self.extras.creation_date
     }
 
-    /// The usable URLs of `url-list` (BEP 19). They are only told, not asked.
+    /// The usable URLs of `url-list` (BEP 19).
     #[must_use]
     pub fn web_seeds(&self) -> Vec<String> {
         self.value(&self.extras.url_list).map(tiers::web_seeds).unwrap_or_default()

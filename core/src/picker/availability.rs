@@ -106,6 +106,12 @@ impl Availability {
         self.missing.iter().map(Rarity::len).sum()
     }
 
+    /// The highest priority at which a piece is missing.
+    pub(super) fn top_priority(&self) -> Option<Priority> {
+        let at = self.missing.iter().position(|missing| missing.len() > 0)?;
+        Priority::new(Priority::TOP.get() - u8::try_from(at).ok()?)
+    }
+
     pub(super) fn priority(&self, piece: PieceIndex) -> Priority {
         self.priorities[piece.as_usize()]
     }

@@ -95,7 +95,7 @@ impl Picker {
     }
 
     /// A new piece in place of a stuck one.
-    fn pick_instead(
+    pub(super) fn pick_instead(
         &mut self,
         rng: &mut Rng,
         peer: PeerKey,
@@ -113,7 +113,13 @@ impl Picker {
     }
 
     /// Blocks of others, when every block has been asked for and none is waited for from this peer.
-    fn pick_in_endgame(&mut self, peer: PeerKey, pieces: &Bitfield, goal: usize, out: &mut Vec<BlockRef>) {
+    pub(super) fn pick_in_endgame(
+        &mut self,
+        peer: PeerKey,
+        pieces: &Bitfield,
+        goal: usize,
+        out: &mut Vec<BlockRef>,
+    ) {
         if !self.doubling || !self.in_endgame() {
             return;
         }
@@ -128,7 +134,7 @@ impl Picker {
     }
 
     /// An open piece whose free blocks `peer` may be asked for.
-    fn find_joinable(&self, peer: PeerKey, pieces: &Bitfield) -> Option<usize> {
+    pub(super) fn find_joinable(&self, peer: PeerKey, pieces: &Bitfield) -> Option<usize> {
         // Few, as a new piece is opened only for a peer that can join none. At most all open ones,
         // whose number is bounded by the memory for them.
         let mut oldest = None;
@@ -158,7 +164,12 @@ impl Picker {
         }
     }
 
-    fn find_missing(&mut self, rng: &mut Rng, peer: PeerKey, pieces: &Bitfield) -> Option<PieceIndex> {
+    pub(super) fn find_missing(
+        &mut self,
+        rng: &mut Rng,
+        peer: PeerKey,
+        pieces: &Bitfield,
+    ) -> Option<PieceIndex> {
         let at_random = self.pieces.have_count() < RANDOM_FIRST_COUNT;
         let probe = match &self.in_order {
             Some(in_order) => in_order.first(pieces),
@@ -184,7 +195,7 @@ impl Picker {
     }
 
     /// Those of `blocks` that `peer` may be asked for too, at most `count`.
-    fn askable(
+    pub(super) fn askable(
         &self,
         blocks: impl Iterator<Item = BlockRef>,
         peer: PeerKey,
@@ -200,7 +211,7 @@ impl Picker {
         blocks.filter(may).take(count).collect()
     }
 
-    fn ask_again(&mut self, peer: PeerKey, blocks: Vec<BlockRef>, out: &mut Vec<BlockRef>) {
+    pub(super) fn ask_again(&mut self, peer: PeerKey, blocks: Vec<BlockRef>, out: &mut Vec<BlockRef>) {
         for block in blocks {
             if let Some(slot) = self.slot(block.piece()) {
                 self.change(slot, block, |open, number| open.ask(number, peer));
@@ -210,7 +221,7 @@ impl Picker {
     }
 
     /// Asks `peer` for free blocks of an open piece until there is none or `out` is full.
-    fn ask_free(&mut self, slot: usize, peer: PeerKey, goal: usize, out: &mut Vec<BlockRef>) {
+    pub(super) fn ask_free(&mut self, slot: usize, peer: PeerKey, goal: usize, out: &mut Vec<BlockRef>) {
         let piece = self.open[slot].piece;
         if self.exclusives.has(piece) && self.exclusives.owner(piece) != Some(peer) {
             if self.open[slot].is_all_of(peer) {

@@ -24,6 +24,7 @@ mod invariants;
 mod open_piece;
 mod priorities;
 mod rarity;
+mod run;
 mod sparse;
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ impl Picker {
         self.in_order = in_order.then(|| InOrder(missing.collect()));
     }
 
-    fn is_missing(&self, piece: PieceIndex) -> bool {
+    pub(super) fn is_missing(&self, piece: PieceIndex) -> bool {
         matches!(self.pieces.state(piece), PieceState::Missing { .. })
     }
 

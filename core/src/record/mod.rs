@@ -18,7 +18,7 @@ pub use replay::{Divergence, ReplayError, Replayed, replay};
 pub(crate) use write::Recorder;
 
 /// What a recording begins with: its name, and the version of its layout.
-pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x03";
+pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x04";
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +40,11 @@ enum Tag {
     Datagram,
     Scrape,
     AddMagnet,
+    SetChoice,
 }
 
 impl Tag {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -60,6 +61,7 @@ impl Tag {
         Self::Datagram,
         Self::Scrape,
         Self::AddMagnet,
+        Self::SetChoice,
     ];
 
     fn read(byte: u8) -> Option<Self> {

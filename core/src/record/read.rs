@@ -8,17 +8,19 @@ use super::Tag;
 use super::codec::Reader;
 use crate::bitfield::Bitfield;
 use crate::block::Block;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
-    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, JobDone, MetadataError, Opened,
-    Purpose, ResolveFor, StoreError, StoredPiece,
+    BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, JobDone,
+    MetadataError, Opened, Purpose, ResolveFor, StoreError, StoredPiece,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Metainfo;
 use crate::piece::Geometry;
+use crate::priority::Priority;
 use crate::session::{AddMagnet, AddTorrent};
 
 /// One record: how long after the one before, and what.
@@ -37,6 +39,7 @@ pub(super) enum Call {
     },
     AddTorrent(Box<AddTorrent>),
     RemoveTorrent(TorrentKey),
+    SetChoice(TorrentKey, Choice),
     AddPeer(TorrentKey, SocketAddr),
     ShutDown,
     Accept(SocketAddr),
@@ -76,6 +79,7 @@ impl Record {
             Tag::AddTorrent => Call::AddTorrent(Box::new(add_torrent(from)?)),
             Tag::AddMagnet => Call::AddMagnet(Box::new(add_magnet(from)?)),
             Tag::RemoveTorrent => Call::RemoveTorrent(from.key()?),
+            Tag::SetChoice => Call::SetChoice(from.key()?, choice(from)?),
             Tag::AddPeer => Call::AddPeer(from.key()?, from.addr()?),
             Tag::ShutDown => Call::ShutDown,
             Tag::Accept => Call::Accept(from.addr()?),
@@ -124,8 +128,8 @@ fn add_torrent(from: &mut Reader<'_>) -> Option<AddTorrent> {
     let root = PathBuf::from(from.text()?);
     let purpose = pick(from.byte()?, &[Purpose::Download, Purpose::Serve])?;
     let check = pick(from.byte()?, &[Check::Auto, Check::Full, Check::Trust])?;
-    let (tiers, peers, hosts) = whom(from)?;
-    Some(AddTorrent { metainfo, root, purpose, check, tiers, peers, hosts })
+    let Whom { tiers, web_seeds, peers, hosts, choice } = whom(from)?;
+    Some(AddTorrent { metainfo, root, purpose, check, choice, tiers, web_seeds, peers, hosts })
 }
 
 fn add_magnet(from: &mut Reader<'_>) -> Option<AddMagnet> {
@@ -133,17 +137,30 @@ fn add_magnet(from: &mut Reader<'_>) -> Option<AddMagnet> {
     let root = PathBuf::from(from.text()?);
     let check = pick(from.byte()?, &[Check::Auto, Check::Full, Check::Trust])?;
     let metadata_only = from.flag()?;
-    let (tiers, peers, hosts) = whom(from)?;
-    Some(AddMagnet { magnet, root, check, tiers, peers, hosts, metadata_only })
+    let Whom { tiers, web_seeds, peers, hosts, choice } = whom(from)?;
+    Some(AddMagnet { magnet, root, check, choice, tiers, web_seeds, peers, hosts, metadata_only })
 }
 
-/// Trackers by tier, addresses of peers, and peers by name.
-type Whom = (Vec<Vec<String>>, Vec<SocketAddr>, Vec<(String, u16)>);
+/// Whom to ask for a torrent, and for what of it.
+struct Whom {
+    tiers: Vec<Vec<String>>,
+    web_seeds: Vec<String>,
+    peers: Vec<SocketAddr>,
+    hosts: Vec<(String, u16)>,
+    choice: Choice,
+}
 
 fn whom(from: &mut Reader<'_>) -> Option<Whom> {
     let tiers = from.list(|from| from.list(Reader::text))?;
+    let web_seeds = from.list(Reader::text)?;
     let peers = from.list(Reader::addr)?;
-    Some((tiers, peers, from.list(|from| Some((from.text()?, from.small()?)))?))
+    let hosts = from.list(|from| Some((from.text()?, from.small()?)))?;
+    Some(Whom { tiers, web_seeds, peers, hosts, choice: choice(from)? })
+}
+
+fn choice(from: &mut Reader<'_>) -> Option<Choice> {
+    let priorities = from.list(|from| Priority::new(from.byte()?))?;
+    Some(Choice { priorities, sequential: from.flag()?, first_last: from.flag()? })
 }
 
 fn built_metadata(from: &mut Reader<'_>) -> Option<Box<BuiltMetadata>> {
@@ -226,9 +243,26 @@ fn job_done(
             JobDone::Announced { torrent, tier, family, result: outcome(from, body, fetch_error)? }
         }
         6 => resolved(from, ResolveFor::Peer(torrent))?,
-        9 => JobDone::Metadata { torrent, result: outcome(from, built_metadata, metadata_error)? },
+        11 => JobDone::Metadata { torrent, result: outcome(from, built_metadata, metadata_error)? },
+        10 => fetched(from, torrent)?,
+        9 => JobDone::Chosen { torrent, result: outcome(from, |_| Some(()), disk_error)? },
         _ => return None,
     }))
+}
+
+fn fetched(from: &mut Reader<'_>, torrent: TorrentKey) -> Option<JobDone> {
+    let (seed, run) = (from.small()?, from.number()?);
+    let mut left = PAYLOAD_RUN_MAX;
+    let blocks = from.list(|from| {
+        let len: usize = from.small()?;
+        left = left.checked_sub(len)?;
+        Some(Block::new(vec![0; len]))
+    })?;
+    let failure = |from: &mut Reader<'_>| {
+        let error = fetch_error(from)?;
+        Some(FetchFailure { error, retry_after: from.number()?.checked_sub(1).map(Duration::from_secs) })
+    };
+    Some(JobDone::Fetched { torrent, seed, run, blocks, result: outcome(from, |_| Some(()), failure)? })
 }
 
 fn body(from: &mut Reader<'_>) -> Option<Vec<u8>> {
@@ -294,6 +328,7 @@ fn fetch_error(from: &mut Reader<'_>) -> Option<FetchError> {
         4 => FetchError::Url(text),
         5 => FetchError::Failed(text),
         6 => FetchError::NoAddress,
+        7 => FetchError::Unfit(text),
         _ => return None,
     })
 }

@@ -139,6 +139,7 @@ impl Replay {
             Call::AddTorrent(add) => drop(self.machine.add_torrent(now, *add)),
             Call::AddMagnet(add) => drop(self.machine.add_magnet(now, *add)),
             Call::RemoveTorrent(torrent) => self.machine.remove_torrent(now, torrent),
+            Call::SetChoice(torrent, choice) => self.machine.set_choice(now, torrent, choice),
             Call::AddPeer(torrent, addr) => self.machine.add_peer(now, torrent, addr),
             Call::ShutDown => self.machine.shut_down(now),
             Call::Accept(addr) => drop(self.machine.accept(now, addr)),

@@ -11,13 +11,14 @@ use super::payload::Finder;
 use super::replay::sent_digest;
 use super::{MAGIC, Tag};
 use crate::bitfield::Bitfield;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::{CloseCause, Input};
 use crate::job::{
-    BlockDigest, BuiltMetadata, DiskError, FetchError, Job, JobDone, MetadataError, Opened, ResolveFor,
-    StoreError, StoredPiece,
+    BlockDigest, BuiltMetadata, DiskError, FetchError, FetchFailure, Job, JobDone, MetadataError, Opened,
+    ResolveFor, StoreError, StoredPiece,
 };
 use crate::key::{Key, PeerKey, TorrentKey};
 use crate::output::Output;
@@ -80,7 +81,8 @@ impl Recorder {
         out.bytes(add.root.to_string_lossy().as_bytes());
         out.byte(add.purpose as u8);
         out.byte(add.check as u8);
-        whom(out, &add.tiers, &add.peers, &add.hosts);
+        whom(out, &add.tiers, &add.web_seeds, &add.peers, &add.hosts);
+        choice(out, &add.choice);
     }
 
     pub(crate) fn add_magnet(&mut self, now: Instant, add: &AddMagnet) {
@@ -89,7 +91,14 @@ impl Recorder {
         out.bytes(add.root.to_string_lossy().as_bytes());
         out.byte(add.check as u8);
         out.byte(add.metadata_only.into());
-        whom(out, &add.tiers, &add.peers, &add.hosts);
+        whom(out, &add.tiers, &add.web_seeds, &add.peers, &add.hosts);
+        choice(out, &add.choice);
+    }
+
+    pub(crate) fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choose: &Choice) {
+        let out = self.begin(now, Tag::SetChoice);
+        out.key(torrent);
+        choice(out, choose);
     }
 
     pub(crate) fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
@@ -238,12 +247,9 @@ fn job_done(out: &mut Writer, done: &JobDone) {
         JobDone::Checked { torrent, pieces, result } => {
             head(out, 1, *torrent);
             out.list(pieces, |out, piece| out.number(piece.get().into()));
-            outcome(
-                out,
-                result,
-                |out, good| out.list(good, |out, good| out.byte((*good).into())),
-                disk_error,
-            );
+            let verdicts =
+                |out: &mut Writer, good: &Vec<bool>| out.list(good, |out, good| out.byte((*good).into()));
+            outcome(out, result, verdicts, disk_error);
         }
         JobDone::Stored { torrent, pieces } => {
             head(out, 2, *torrent);
@@ -280,26 +286,39 @@ fn job_done(out: &mut Writer, done: &JobDone) {
             }
             out.bytes(host.as_bytes());
             out.number((*port).into());
-            let addrs =
-                |out: &mut Writer, addrs: &Vec<SocketAddr>| out.list(addrs, |out, addr| out.addr(*addr));
-            outcome(out, result, addrs, |out, why| out.bytes(why.as_bytes()));
+            outcome(out, result, |out, addrs| list_addrs(out, addrs), |out, why| out.bytes(why.as_bytes()));
+        }
+        JobDone::Fetched { torrent, seed, run, blocks, result } => {
+            head(out, 10, *torrent);
+            out.len(*seed);
+            out.number(*run);
+            out.list(blocks, |out, block| out.len(block.as_slice().len()));
+            outcome(out, result, |_, ()| {}, fetch_failure);
+        }
+        JobDone::Chosen { torrent, result } => {
+            head(out, 9, *torrent);
+            outcome(out, result, |_, ()| {}, disk_error);
         }
         JobDone::Scraped { number, result } => {
             out.byte(7);
             out.number((*number).into());
             outcome(out, result, |out, body| out.bytes(body), fetch_error);
         }
-        JobDone::Metadata { torrent, result } => {
-            head(out, 9, *torrent);
-            outcome(out, result, |out, built| built_metadata(out, built), metadata_error);
-        }
+        JobDone::Metadata { torrent, result } => metadata(out, *torrent, result),
         // Of the recording itself; it never reaches the machine that is recorded.
         JobDone::Recorded { .. } => {}
     }
 }
 
-fn whom(out: &mut Writer, tiers: &[Vec<String>], peers: &[SocketAddr], hosts: &[(String, u16)]) {
+fn whom(
+    out: &mut Writer,
+    tiers: &[Vec<String>],
+    web_seeds: &[String],
+    peers: &[SocketAddr],
+    hosts: &[(String, u16)],
+) {
     out.list(tiers, |out, tier| out.list(tier, |out, url| out.bytes(url.as_bytes())));
+    out.list(web_seeds, |out, url| out.bytes(url.as_bytes()));
     out.list(peers, |out, addr| out.addr(*addr));
     out.list(hosts, |out, (host, port)| {
         out.bytes(host.as_bytes());
@@ -307,9 +326,13 @@ fn whom(out: &mut Writer, tiers: &[Vec<String>], peers: &[SocketAddr], hosts: &[
     });
 }
 
-fn built_metadata(out: &mut Writer, built: &BuiltMetadata) {
-    out.bytes(built.metainfo.raw());
-    out.list(&built.digests, |out, digest| out.bytes(digest));
+fn metadata(out: &mut Writer, torrent: TorrentKey, result: &Result<Box<BuiltMetadata>, MetadataError>) {
+    head(out, 11, torrent);
+    let built = |out: &mut Writer, built: &Box<BuiltMetadata>| {
+        out.bytes(built.metainfo.raw());
+        out.list(&built.digests, |out, digest| out.bytes(digest));
+    };
+    outcome(out, result, built, metadata_error);
 }
 
 fn metadata_error(out: &mut Writer, error: &MetadataError) {
@@ -324,6 +347,12 @@ fn metadata_error(out: &mut Writer, error: &MetadataError) {
             out.bytes(why.as_bytes());
         }
     }
+}
+
+fn choice(out: &mut Writer, choice: &Choice) {
+    out.list(&choice.priorities, |out, priority| out.byte(priority.get()));
+    out.byte(choice.sequential.into());
+    out.byte(choice.first_last.into());
 }
 
 fn head(out: &mut Writer, kind: u8, torrent: impl Key) {
@@ -370,6 +399,15 @@ fn store_error(out: &mut Writer, error: &StoreError) {
     }
 }
 
+fn list_addrs(out: &mut Writer, addrs: &[SocketAddr]) {
+    out.list(addrs, |out, addr| out.addr(*addr));
+}
+
+fn fetch_failure(out: &mut Writer, failure: &FetchFailure) {
+    fetch_error(out, &failure.error);
+    out.number(failure.retry_after.map_or(0, |after| after.as_secs().saturating_add(1)));
+}
+
 fn fetch_error(out: &mut Writer, error: &FetchError) {
     let (kind, number, text) = match error {
         FetchError::Status(status) => (0, u64::from(*status), ""),
@@ -379,6 +417,7 @@ fn fetch_error(out: &mut Writer, error: &FetchError) {
         FetchError::Url(why) => (4, 0, why.as_str()),
         FetchError::Failed(why) => (5, 0, why.as_str()),
         FetchError::NoAddress => (6, 0, ""),
+        FetchError::Unfit(why) => (7, 0, why.as_str()),
     };
     out.byte(kind);
     out.number(number);

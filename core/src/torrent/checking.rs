@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::download::Download;
 use super::{Phase, Torrent};
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{DiskError, DiskErrorKind, Job, Opened, Purpose};
@@ -39,7 +38,9 @@ pub(super) struct Checking {
 impl Torrent {
     /// The folder has been opened and looked at.
     pub(crate) fn on_opened(&mut self, cx: &mut Cx, peers: &mut Peers, result: Result<Opened, DiskError>) {
-        let Phase::Checking(checking) = &mut self.phase else { return };
+        if !matches!(self.phase, Phase::Checking(_)) {
+            return;
+        }
         let opened = match result {
             Ok(opened) => opened,
             Err(error) => {
@@ -51,6 +52,8 @@ impl Torrent {
         if self.closing {
             return self.save(cx);
         }
+        self.tell_disk(cx);
+        let Phase::Checking(checking) = &mut self.phase else { return };
         let geometry = self.storage.metainfo.geometry();
         if opened.have.piece_count() == geometry.piece_count() {
             self.have = opened.have;
@@ -124,17 +127,18 @@ impl Torrent {
         cx.event(Event::Started { torrent: self.key, have: self.have.count() });
         if self.purpose == Purpose::Serve {
             self.phase = Phase::Seeding;
-        } else if self.have.is_full() {
+        } else if self.lacks_nothing() {
             self.phase = Phase::Seeding;
             self.saving.complete();
             self.save_if_due(cx, peers);
         } else {
-            let download = Download::new(cx, self.key, &self.storage, &self.have);
-            let torrent = self.key;
-            download.complete_files().for_each(|file| cx.event(Event::FileDone { torrent, file }));
+            let download = self.begin_download(cx);
+            let files: Vec<usize> = download.complete_files().collect();
             self.phase = Phase::Leeching(Box::new(download));
+            files.into_iter().for_each(|file| self.tell_file(cx, file));
         }
         self.adopt_peers(cx, peers);
+        self.fill_web(cx);
         self.announce_due(cx);
         cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Dial), cx.now);
     }

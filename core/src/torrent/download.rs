@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::storing::Storing;
 use super::verdict::{Giver, Verdicts};
+use super::web;
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
 use crate::job::{BlockDigest, FullPiece};
@@ -13,8 +14,10 @@ use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
 use crate::piece::{BlockRef, PieceIndex};
+use crate::priority::Priority;
 use crate::storage::Storage;
 use crate::time::Instant;
+use crate::webseed::first_run;
 use crate::wire::Message;
 
 /// Blocks that a peer may have sent unasked, less those it was asked for, before it is left. Blocks
@@ -79,6 +82,36 @@ impl Download {
         files.filter(|(_, (file, left))| **left == 0 && !file.padding).map(|(index, _)| index)
     }
 
+    /// Whether nothing that is wanted is missing or on its way to disk.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.picker.wanted_count() == 0 && self.storing.len() == 0
+    }
+
+    /// Gives pieces their priorities, which `None` leaves at the usual one for all, and takes back
+    /// what is no longer wanted.
+    pub(crate) fn choose(
+        &mut self,
+        cx: &mut Cx,
+        peers: &mut Peers,
+        priorities: Option<&[Priority]>,
+        sequential: bool,
+    ) {
+        let geometry = *self.storage.metainfo.geometry();
+        // Taken out of use first, or each change would be made to it too.
+        self.picker.set_in_order(false);
+        for piece in geometry.pieces() {
+            let priority = priorities.map(|priorities| priorities.get(piece.as_usize()));
+            let priority = priority.flatten().copied().unwrap_or_default();
+            for (peer, block) in self.picker.set_priority(piece, priority) {
+                self.cancel_at(cx, peers, peer, block);
+            }
+        }
+        self.picker.set_in_order(sequential);
+        self.restricted.retain(|piece, _| self.picker.priority(*piece).is_wanted());
+        self.refill = true;
+        self.settle(cx);
+    }
+
     /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;
@@ -94,11 +127,7 @@ impl Download {
         if choking && first.is_empty() {
             return;
         }
-        let mut may_open = cx.budget.pieces_to_open(self.piece_len());
-        if self.counted == 0 {
-            // One piece is always allowed, or small limits and large pieces would stop everything.
-            may_open = may_open.max(1);
-        }
+        let may_open = self.may_open(cx);
         let mut blocks = Vec::new();
         self.picker.pick_of(key, &open.pieces, &first, room, may_open, &mut blocks);
         let opened = self.settle(cx);
@@ -120,6 +149,34 @@ impl Download {
         }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);
+    }
+
+    /// Blocks to ask of a web seed: at most `count`, each of which follows on the one before.
+    pub(crate) fn pick_run(
+        &mut self,
+        cx: &mut Cx,
+        source: PeerKey,
+        next: Option<PieceIndex>,
+        count: usize,
+    ) -> Vec<BlockRef> {
+        let may_open = self.may_open(cx);
+        let mut blocks = Vec::new();
+        self.picker.pick_run(&mut cx.rng, source, next, count, may_open, &mut blocks);
+        let run = first_run(self.storage.metainfo.geometry(), &mut blocks);
+        // What lies elsewhere is for the next run, or for others.
+        blocks.into_iter().for_each(|block| self.picker.give_back(source, block));
+        let opened = self.settle(cx);
+        if run.is_empty() && opened >= may_open {
+            cx.budget.starve(self.torrent);
+        }
+        run
+    }
+
+    /// How many pieces may be opened now.
+    fn may_open(&self, cx: &Cx) -> usize {
+        let may_open = cx.budget.pieces_to_open(self.piece_len());
+        // One piece is always allowed, or small limits and large pieces would stop everything.
+        if self.counted == 0 { may_open.max(1) } else { may_open }
     }
 
     /// Takes in a block. Returns how many bytes of it served nothing.
@@ -155,7 +212,10 @@ impl Download {
     /// Hands a piece whose blocks are all there to a worker.
     fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
         let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
-        let giver = |key| peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
+        let giver = |key| {
+            let known = peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
+            known.or_else(|| web::giver(key))
+        };
         let givers = givers.into_iter().map(giver).collect();
         let piece = FullPiece { piece, blocks, digest_blocks: self.verdicts.is_suspect(piece) };
         self.storing.add(cx, piece, givers, self.picker.asked_count() > 0);

@@ -38,11 +38,12 @@ impl Torrent {
         matches!(self.phase, Phase::Seeding) || matches!(self.purpose, Purpose::Serve)
     }
 
-    /// Tells everybody who understands it that we want nothing more.
+    /// Tells everybody who understands it whether we want nothing more.
     pub(super) fn tell_upload_only(&self, cx: &mut Cx, peers: &mut Peers) {
+        let message = if self.is_upload_only() { UploadOnly::MESSAGE } else { UploadOnly::MESSAGE_OVER };
         for key in &self.peers {
             if let Some(peer) = peers.get_mut(*key) {
-                peer.send_extended(cx, Kind::UploadOnly, UploadOnly::MESSAGE);
+                peer.send_extended(cx, Kind::UploadOnly, message);
             }
         }
     }
@@ -108,7 +109,7 @@ impl Torrent {
         let Some(piece) = self.storage.metainfo.geometry().piece(index) else {
             return Err(CloseReason::Violation(PeerError::NoSuchPiece { index }));
         };
-        let key = peer.key;
+        let (key, is_wanted) = (peer.key, self.wants(piece));
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let Phase::Leeching(download) = &mut self.phase else {
             open.pieces.remove(piece);
@@ -117,7 +118,7 @@ impl Torrent {
         if !download.picker.remove_have(key, &mut open.pieces, piece) {
             return Ok(());
         }
-        if !self.have.has(piece) {
+        if is_wanted {
             open.wanted_count = open.wanted_count.saturating_sub(1);
         }
         let owed: Vec<BlockRef> = open.requests.blocks().filter(|block| block.piece() == piece).collect();

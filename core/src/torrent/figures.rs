@@ -18,23 +18,9 @@ impl Torrent {
             info_hash: self.info_hash(),
             uploaded: self.up.total(),
             downloaded: self.down.total(),
-            left: if self.has_metadata() { self.wanted_len() - self.done_len() } else { LEFT_UNKNOWN },
+            left: if self.has_metadata() { self.left_len() } else { LEFT_UNKNOWN },
             wants_peers: self.takes_peers(),
         }
-    }
-
-    fn wanted_len(&self) -> u64 {
-        self.storage.metainfo.geometry().total_len()
-    }
-
-    /// Verified bytes.
-    fn done_len(&self) -> u64 {
-        let geometry = self.storage.metainfo.geometry();
-        let mut len = u64::from(self.have.count()) * u64::from(geometry.piece_len());
-        if let Some(last) = geometry.pieces().next_back().filter(|last| self.have.has(*last)) {
-            len -= u64::from(geometry.piece_len() - geometry.len_of(last));
-        }
-        len
     }
 
     /// The figures at this moment.
@@ -69,6 +55,7 @@ impl Torrent {
             down_rate: self.down.per_second_at(now),
             up_rate: self.up.per_second_at(now),
             peer_count: self.peers.len(),
+            web_seed_count: self.web.busy_count(),
             seed_count,
             unchoked_count,
             candidate_count: self.candidates.len(),

@@ -97,7 +97,7 @@ impl Torrent {
         if !is_new {
             return Ok(());
         }
-        let is_wanted = self.is_leeching() && !self.have.has(piece);
+        let is_wanted = self.is_leeching() && self.wants(piece);
         open.wanted_count += u32::from(is_wanted);
         self.may_ask |= is_wanted;
         self.after_pieces_told(cx, peer)
@@ -120,19 +120,21 @@ impl Torrent {
         peer: &mut Peer,
         pieces: Bitfield,
     ) -> Result<(), CloseReason> {
+        let wanted_count = self.count_wanted(&pieces);
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
         self.may_ask = true;
         match &mut self.phase {
             Phase::Leeching(download) if open.pieces.is_empty() => {
                 download.picker.add_peer(&pieces);
-                open.wanted_count = pieces.count_outside(&self.have);
+                open.wanted_count = wanted_count;
                 open.pieces = pieces;
             }
             Phase::Leeching(download) => {
                 for piece in pieces.iter(geometry) {
                     let is_new = download.picker.add_have(&mut open.pieces, piece);
-                    open.wanted_count += u32::from(is_new && !self.have.has(piece));
+                    let is_wanted = !self.have.has(piece) && !self.choosing.skips(piece);
+                    open.wanted_count += u32::from(is_new && is_wanted);
                 }
             }
             Phase::Metadata(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {
@@ -156,7 +158,7 @@ impl Torrent {
     }
 
     /// Whether neither side has anything for the other, now or ever.
-    fn is_redundant(&self, peer: &Peer) -> bool {
+    pub(super) fn is_redundant(&self, peer: &Peer) -> bool {
         let wants_nothing = |open: &Open| {
             open.pieces.is_full() || open.extended.as_ref().is_some_and(|said| said.upload_only.is_set)
         };
@@ -225,14 +227,16 @@ impl Torrent {
         self.have.insert(piece);
         self.on_dirty(cx);
         guilty.into_iter().for_each(|giver| self.ban(cx, peers, giver));
-        let torrent = self.key;
-        files.into_iter().for_each(|file| cx.event(Event::FileDone { torrent, file }));
+        files.into_iter().for_each(|file| self.tell_file(cx, file));
+        let was_wanted = !self.choosing.skips(piece);
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             let Some(open) = peer.open_mut() else { continue };
             if open.pieces.has(piece) {
-                open.wanted_count = open.wanted_count.saturating_sub(1);
-                peer.update_interest(cx);
+                if was_wanted {
+                    open.wanted_count = open.wanted_count.saturating_sub(1);
+                    peer.update_interest(cx);
+                }
             } else {
                 // Who has the piece need not know that we have it too.
                 peer.send(cx, Message::Have { index: piece.get() });
@@ -241,17 +245,21 @@ impl Torrent {
                 cx.close(*key, CloseReason::Violation(PeerError::DoesNotRead));
             }
         }
-        if self.have.is_full() {
-            self.on_complete(cx, peers);
-        }
+        self.complete_if_whole(cx, peers);
     }
 
-    /// Every piece is there: the torrent seeds from now on.
-    fn on_complete(&mut self, cx: &mut Cx, peers: &mut Peers) {
+    /// If every piece that is wanted is there, the torrent seeds from now on.
+    pub(super) fn complete_if_whole(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        if !matches!(&self.phase, Phase::Leeching(download) if download.is_whole()) {
+            return;
+        }
         self.leave_phase(cx);
         self.phase = Phase::Seeding;
-        self.announcer.complete(cx.now);
-        self.set_announce_timer(cx);
+        if self.have.is_full() {
+            // Of a part a tracker is not told: what is left tells it (BEP 21).
+            self.announcer.complete(cx.now);
+            self.set_announce_timer(cx);
+        }
         for key in &self.peers {
             if peers.get(*key).is_some_and(|peer| self.is_redundant(peer)) {
                 cx.close(*key, CloseReason::Redundant);
@@ -286,6 +294,9 @@ impl Torrent {
 
     /// Leaves a peer that sent bad data, for long. It may have come back under another key.
     pub(super) fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
+        if self.strike_web(cx, &giver) {
+            return;
+        }
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });
         for key in &self.peers {

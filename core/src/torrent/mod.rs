@@ -8,6 +8,7 @@ mod announcer;
 mod candidates;
 mod checking;
 mod choker;
+mod choosing;
 mod download;
 mod endgame;
 mod extended;
@@ -20,6 +21,7 @@ mod saving;
 mod storing;
 mod upload;
 mod verdict;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub(crate) use candidates::{Ended, Source};
 
 use crate::bitfield::Bitfield;
+use crate::choice::Choice;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::job::{DiskError, Job, Purpose, ResolveFor};
@@ -38,11 +41,13 @@ use crate::peer::{Peer, PeerError, Peers};
 use crate::rate::Rate;
 use crate::session::AddTorrent;
 use crate::storage::Storage;
+use crate::webseed::WebSeeds;
 use crate::wire::{Handshake, Message};
 use announcer::Announcer;
 use candidates::Candidates;
 use checking::Checking;
 use choker::Choker;
+use choosing::Choosing;
 use download::Download;
 use metadata::{Fetching, Served};
 use saving::Saving;
@@ -69,7 +74,9 @@ pub(crate) struct Torrent {
     /// Whether it is in the session's line of those with an address ready to dial.
     pub(crate) waits_to_dial: bool,
     choker: Choker,
+    choosing: Choosing,
     saving: Saving,
+    web: WebSeeds,
     /// Peers that may request.
     unchoked_count: usize,
     /// Whether a slot has become free.
@@ -97,7 +104,7 @@ enum Phase {
     Checking(Checking),
     /// Pieces are wanted.
     Leeching(Box<Download>),
-    /// What is there is served.
+    /// What is there is served, be it all of the torrent or all that is wanted of it.
     Seeding,
     /// The disk failed it.
     Stopped,
@@ -106,11 +113,16 @@ enum Phase {
 impl Torrent {
     pub(crate) fn new(cx: &mut Cx, key: TorrentKey, add: AddTorrent) -> Self {
         let storage = Arc::new(Storage { metainfo: add.metainfo, root: add.root });
+        // What is only served is served whole.
+        let choice = if add.purpose == Purpose::Serve { Choice::default() } else { add.choice };
+        let choosing = Choosing::new(choice, &storage.metainfo);
         let phase = Phase::Checking(Checking::default());
-        let mut torrent = Self::with_phase(cx, key, Arc::clone(&storage), phase, add.tiers);
+        let whom = (add.tiers, add.web_seeds);
+        let mut torrent = Self::with_phase(cx, key, Arc::clone(&storage), phase, choosing, whom);
         torrent.purpose = add.purpose;
         torrent.add_first_peers(cx, add.peers, add.hosts);
-        cx.job(Job::Open { torrent: key, storage, check: add.check, purpose: add.purpose });
+        let unwanted = torrent.choosing.unwanted_files().to_vec();
+        cx.job(Job::Open { torrent: key, storage, check: add.check, purpose: add.purpose, unwanted });
         torrent
     }
 
@@ -119,7 +131,8 @@ impl Torrent {
         key: TorrentKey,
         storage: Arc<Storage>,
         phase: Phase,
-        tiers: Vec<Vec<String>>,
+        choosing: Choosing,
+        (tiers, web_seeds): (Vec<Vec<String>>, Vec<String>),
     ) -> Self {
         if let Some(interval) = cx.config.progress_interval {
             cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
@@ -136,7 +149,9 @@ impl Torrent {
             announcer: Announcer::new(cx.now, &mut cx.rng, tiers),
             candidates: Candidates::default(),
             choker: Choker::default(),
+            choosing,
             saving: Saving::default(),
+            web: WebSeeds::new(web_seeds),
             unchoked_count: 0,
             slots_changed: false,
             may_ask: false,
@@ -223,6 +238,9 @@ impl Torrent {
     /// Asks every peer with room in its pipeline, if there may be something new to ask for.
     pub(crate) fn refill(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let Phase::Leeching(download) = &mut self.phase else { return };
+        if !download.refill {
+            return;
+        }
         while std::mem::take(&mut download.refill) {
             let was_endgame = download.picker.in_endgame();
             for key in &self.peers {
@@ -233,6 +251,7 @@ impl Torrent {
             // What the first peers were not given they may share once nothing else is left.
             download.note_endgame(cx, &self.down, was_endgame);
         }
+        self.fill_web(cx);
     }
 
     /// Asks all peers again: the session has room for pieces again.

@@ -55,6 +55,15 @@ impl Saving {
         self.completing = true;
     }
 
+    /// More is wanted than is there, before completion could be told.
+    pub(super) const fn go_on(&mut self) {
+        self.completing = false;
+    }
+
+    pub(super) const fn is_completing(&self) -> bool {
+        self.completing
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.stage == Stage::Closed
     }
@@ -75,7 +84,8 @@ impl Torrent {
         let last = self.closing || matches!(self.phase, Phase::Stopped);
         let storing = matches!(&self.phase, Phase::Leeching(download) if download.storing.len() > 0);
         // What is being written when we close is waited for: it has been verified.
-        if self.saving.stage != Stage::Open || self.saving.in_flight || (last && storing) {
+        let writing = storing || self.choosing.is_telling();
+        if self.saving.stage != Stage::Open || self.saving.in_flight || (last && writing) {
             return;
         }
         if last {
@@ -93,6 +103,10 @@ impl Torrent {
 
     /// Claims at once if something has come since the last claim; tells completion if nothing has.
     pub(super) fn save_if_due(&mut self, cx: &mut Cx, peers: &Peers) {
+        if self.choosing.is_telling() {
+            // What is there may still be in the part file.
+            return;
+        }
         if self.saving.dirty {
             self.save(cx);
         } else if !self.saving.in_flight && std::mem::take(&mut self.saving.completing) {

@@ -14,6 +14,9 @@
 //!   refuses to go on if nothing that is there is right, must hear of them.
 //!   `Check::Trust` believes pieces whose files all have the right length.
 //!
+//! What pieces have of files that are kept in the part file is there if the piece has a slot in it;
+//! then it is the part file's time that counts.
+//!
 //! Bytes that were never written (holes in a sparse file) are not there, unless the piece is to
 //! be all zeros.
 
@@ -23,6 +26,7 @@ use peerless_core::piece::PieceIndex;
 use peerless_core::{Check, Purpose, Storage};
 use peerless_hash::Sha1;
 
+use super::part::Part;
 use super::root::Stat;
 use crate::resume::Resume;
 
@@ -37,8 +41,11 @@ pub(crate) struct Evidence<'a> {
     pub(crate) check: Check,
     /// Whether anything will be written.
     pub(crate) purpose: Purpose,
-    /// Each file as it is now; `None` for what is not there, and for padding files.
+    /// Each file as it is now, and behind them the part file; `None` for what is not there, and for
+    /// padding files.
     pub(crate) stats: &'a [Option<Stat>],
+    /// What is kept in the part file.
+    pub(super) part: &'a Part,
     /// The resume file, if there is a valid one.
     pub(crate) resume: Option<&'a Resume>,
 }
@@ -77,17 +84,18 @@ impl Evidence<'_> {
         has_data: &mut impl FnMut(Span) -> bool,
         zeros: &mut Zeros,
     ) -> Belief {
-        let there = self.spans(piece).all(|span| self.is_there(span));
+        let there = self.spans(piece).all(|span| self.is_there(piece, span));
         let Some(resume) = self.resume else {
             if self.check == Check::Trust && self.spans(piece).all(|span| self.has_right_len(span)) {
                 return Belief::Have;
             }
-            let any_data = self.spans(piece).any(|span| self.written_part(span).is_some_and(&mut *has_data));
+            let any_data = self.spans(piece).any(|span| self.has_data(piece, span, has_data));
             let theirs = self.purpose == Purpose::Download && any_data;
             return unsure_if(theirs || (there && (any_data || self.is_zeros(piece, zeros))));
         };
         let unchanged = self.spans(piece).all(|span| {
-            resume.files.get(span.file).is_some_and(|then| Some(then) == self.stats.get(span.file))
+            let file = self.keeper(span);
+            resume.files.get(file).is_some_and(|then| Some(then) == self.stats.get(file))
         });
         if resume.have.has(piece) {
             return match self.check {
@@ -99,8 +107,7 @@ impl Evidence<'_> {
         if resume.clean && unchanged && self.check != Check::Full {
             return Belief::Missing;
         }
-        let any_data =
-            there && self.spans(piece).any(|span| self.written_part(span).is_some_and(&mut *has_data));
+        let any_data = there && self.spans(piece).any(|span| self.has_data(piece, span, has_data));
         unsure_if(there && (any_data || self.is_zeros(piece, zeros)))
     }
 
@@ -119,9 +126,24 @@ impl Evidence<'_> {
         self.stats.get(span.file).copied().flatten().map_or(0, |stat| stat.len)
     }
 
-    /// Whether the span lies within its file. Padding always does.
-    fn is_there(&self, span: Span) -> bool {
+    /// The file that keeps the span, by its place among `stats`.
+    fn keeper(&self, span: Span) -> usize {
+        let files = self.storage.metainfo.layout().files();
+        if self.part.has_file(span.file) { files.len() } else { span.file }
+    }
+
+    /// Whether the span lies within its file, or in the part file. Padding always does.
+    fn is_there(&self, piece: PieceIndex, span: Span) -> bool {
+        if self.part.has_file(span.file) {
+            return self.part.has_piece(piece);
+        }
         self.is_padding(span) || span.offset.saturating_add(span.len) <= self.file_len(span)
+    }
+
+    /// Whether any of the span was ever written.
+    fn has_data(&self, piece: PieceIndex, span: Span, has_data: &mut impl FnMut(Span) -> bool) -> bool {
+        let is_kept = self.part.has_file(span.file) && self.part.has_piece(piece);
+        is_kept || self.written_part(span).is_some_and(has_data)
     }
 
     fn has_right_len(&self, span: Span) -> bool {

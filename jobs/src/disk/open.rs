@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use peerless_core::metainfo::File as FileEntry;
 use peerless_core::{Check, DiskError, DiskErrorKind, Opened, Purpose, Storage, TorrentKey};
 
 use super::believe::{Evidence, believe};
 use super::holes::has_data;
+use super::part::{self, Part};
 use super::root::{Access, Root, Stat};
-use super::{Disk, Held, State};
+use super::{Disk, Held, State, choose};
 use crate::error::{disk_error, locked, refusal};
 use crate::lock::{Lock, Sharing};
 use crate::resume::{self, Resume};
@@ -36,6 +37,7 @@ impl Disk {
         storage: &Storage,
         check: Check,
         purpose: Purpose,
+        unwanted: &[bool],
     ) -> Result<Opened, DiskError> {
         let metainfo = &storage.metainfo;
         let files = metainfo.layout().files();
@@ -44,14 +46,27 @@ impl Disk {
         let mut stats = stats(&root, files)?;
         if purpose == Purpose::Download {
             refuse_longer(&storage.root, files, &stats)?;
-            make(&root, files, &mut stats)?;
         }
+        let is_unwanted = |file: usize| unwanted.get(file).copied().unwrap_or_default();
+        let mut part = Part::load(&root, metainfo, |file, any| {
+            // Nothing is moved where nothing is written: what is here is served from here.
+            let is_kept = any || is_unwanted(file) || purpose == Purpose::Serve;
+            is_kept && stats.get(file).is_some_and(Option::is_none)
+        });
+        if purpose == Purpose::Download {
+            for moved in choose::level(&root, metainfo, &mut part, unwanted)? {
+                restat(&root, files, &mut stats, moved)?;
+            }
+            make(&root, files, &mut stats, is_unwanted)?;
+        }
+        stats.push(part::stat(&root, metainfo)?);
         let (resume, mut on_disk) = resume::read(&root, metainfo).unzip();
-        let evidence = Evidence { storage, check, purpose, stats: &stats, resume: resume.as_ref() };
+        let evidence =
+            Evidence { storage, check, purpose, stats: &stats, part: &part, resume: resume.as_ref() };
         let mut probe = Probe { root: &root, files, open: None };
         let (have, unsure) = believe(&evidence, |span| probe.has_data(span.file, span.offset, span.len));
         let mut ours = resume.is_some();
-        let is_new = stats.iter().flatten().all(|stat| stat.len == 0);
+        let is_new = stats.iter().take(files.len()).flatten().all(|stat| stat.len == 0);
         if purpose == Purpose::Download && !ours && is_new {
             let nothing = Resume { have: have.clone(), files: stats.clone(), clean: false };
             on_disk = Some(resume::write(&root, metainfo.info_hash(), &nothing, TEMPORARY, on_disk)?);
@@ -62,8 +77,8 @@ impl Disk {
             maybe.insert(piece);
         }
         let state = State { dirty: Default::default(), stats, maybe, ours, on_disk, sync_error: None };
-        let (state, saving) = (Mutex::new(state), Mutex::default());
-        let held = Held { root, purpose, state, saving, _lock: lock };
+        let (state, part, saving) = (Mutex::new(state), RwLock::new(part), Mutex::default());
+        let held = Held { root, purpose, state, part, saving, _lock: lock };
         locked(&self.held).insert(torrent, Arc::new(held));
         Ok(Opened { have, unsure, ours })
     }
@@ -144,15 +159,23 @@ fn refuse_longer(root: &Path, files: &[FileEntry], stats: &[Option<Stat>]) -> Re
     Ok(())
 }
 
-/// Makes every file's folders, and the files without bytes, which no piece would ever make.
-fn make(root: &Root, files: &[FileEntry], stats: &mut [Option<Stat>]) -> Result<(), DiskError> {
-    let missing = files.iter().zip(stats).filter(|(file, stat)| !file.padding && stat.is_none());
+/// Makes every wanted file's folders, and the wanted files without bytes, which no piece would ever
+/// make.
+fn make(
+    root: &Root,
+    files: &[FileEntry],
+    stats: &mut [Option<Stat>],
+    is_unwanted: impl Fn(usize) -> bool,
+) -> Result<(), DiskError> {
     // Those of a folder are together.
     let mut made = None;
-    for (file, stat) in missing {
+    for (index, file) in files.iter().enumerate().filter(|(_, file)| !file.padding) {
+        if is_unwanted(index) || stats.get(index).is_none_or(Option::is_some) {
+            continue;
+        }
         if file.len == 0 {
             root.file(&file.path, Access::Write)?;
-            *stat = root.stat(&file.path)?;
+            restat(root, files, stats, index)?;
         } else {
             let folder = file.path.rsplit_once('/').map(|(folder, _)| folder);
             if made != folder {
@@ -160,6 +183,18 @@ fn make(root: &Root, files: &[FileEntry], stats: &mut [Option<Stat>]) -> Result<
                 made = folder;
             }
         }
+    }
+    Ok(())
+}
+
+fn restat(
+    root: &Root,
+    files: &[FileEntry],
+    stats: &mut [Option<Stat>],
+    index: usize,
+) -> Result<(), DiskError> {
+    if let (Some(file), Some(stat)) = (files.get(index), stats.get_mut(index)) {
+        *stat = root.stat(&file.path)?;
     }
     Ok(())
 }

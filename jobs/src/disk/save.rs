@@ -8,7 +8,7 @@ use peerless_core::{DiskError, DiskErrorKind, Purpose, Storage, TorrentKey};
 
 use super::open::TEMPORARY;
 use super::root::{Access, Stat};
-use super::{Disk, Held, entry};
+use super::{Disk, Held};
 use crate::error::{disk_error, locked, refusal};
 use crate::resume::{self, Resume};
 
@@ -103,14 +103,13 @@ impl Disk {
     ) -> Result<Vec<(usize, Stat)>, DiskError> {
         let mut synced = Vec::with_capacity(dirty.len());
         for index in dirty {
-            let entry = entry(storage, index)?;
-            let path = storage.root.join(&entry.path);
-            let span = Span { file: index, offset: 0, len: entry.len };
+            let below = super::path(storage, index)?;
+            let path = storage.root.join(&*below);
+            let span = Span { file: index, offset: 0, len: 0 };
             let file = self.file(torrent, storage, span, SYNC_ACCESS)?;
             file.sync_data().map_err(|error| disk_error(&path, &error))?;
             // By name, not by handle: a file that was removed or replaced holds nothing of ours.
-            let stat =
-                held.root.stat(&entry.path)?.filter(|_| held.root.is_at(&file, &entry.path) == Ok(true));
+            let stat = held.root.stat(&below)?.filter(|_| held.root.is_at(&file, &below) == Ok(true));
             let gone = || refusal(DiskErrorKind::NotFound, &path, "was removed or replaced meanwhile");
             synced.push((index, stat.ok_or_else(gone)?));
         }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use peerless_core::metainfo::{Digest, Span};
 use peerless_core::{DiskError, DiskErrorKind, Storage};
 
-use super::{entry, span_error};
+use super::part::Part;
+use super::{path, span_error};
 use crate::pieces::Files;
 
 /// A torrent's data, with a way to open the file of a span, whose path it is given.
 pub(crate) struct Stored<'a, O> {
     pub(crate) storage: &'a Storage,
+    /// What is kept in the part file, if there may be one.
+    pub(crate) part: Option<&'a Part>,
     pub(crate) open: O,
 }
 
@@ -48,12 +51,21 @@ impl<O: Fn(Span, &str) -> Result<Arc<File>, DiskError> + Sync> Files for Stored<
     fn spans(&self, piece: u32, begin: u32, len: u32) -> impl Iterator<Item = Span> {
         let metainfo = &self.storage.metainfo;
         let range = metainfo.geometry().range(piece, begin, len);
-        range.into_iter().flat_map(|range| metainfo.layout().spans(metainfo.geometry(), range))
+        range.into_iter().flat_map(move |range| {
+            let spans = metainfo.layout().spans(metainfo.geometry(), range);
+            spans.map(move |span| {
+                let part = self.part.filter(|part| part.has_file(span.file));
+                // What is not there either is missed where it would be.
+                part.and_then(|part| part.find(metainfo, range.piece(), span)).unwrap_or(span)
+            })
+        })
     }
 
     fn open(&self, span: Span) -> Result<Option<Arc<File>>, DiskError> {
-        let entry = entry(self.storage, span.file)?;
-        if entry.padding { Ok(None) } else { (self.open)(span, &entry.path).map(Some) }
+        let files = self.storage.metainfo.layout().files();
+        let is_padding = files.get(span.file).is_some_and(|file| file.padding);
+        let path = path(self.storage, span.file)?;
+        if is_padding { Ok(None) } else { (self.open)(span, &path).map(Some) }
     }
 
     fn error(&self, span: Span, error: &io::Error) -> DiskError {

@@ -1,17 +1,20 @@
 //! Pieces from and to their files.
 
 use std::io::IoSlice;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use peerless_core::block::Block;
+use peerless_core::metainfo::Span;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::{
     BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoredPiece, TorrentKey,
 };
 
+use super::part::{self, Part};
 use super::positioned::{read_exact_at, write_all_at};
 use super::root::Access;
 use super::stored::Stored;
-use super::{Disk, entry, span_error};
+use super::{Disk, Held, entry, span_error};
 use crate::error::{locked, refusal};
 use crate::hash;
 use crate::pieces::PieceHasher;
@@ -24,12 +27,15 @@ impl Disk {
         storage: &Storage,
         pieces: &[PieceIndex],
     ) -> Result<Vec<bool>, DiskError> {
-        let files = Stored { storage, open: |span, _: &str| self.file(torrent, storage, span, Access::Read) };
+        let held = self.held(torrent);
+        let part = held.as_deref().map(Held::part);
+        let open = |span, _: &str| self.file(torrent, storage, span, Access::Read);
+        let files = Stored { storage, part: part.as_deref(), open };
         let indexes: Vec<u32> = pieces.iter().map(|piece| piece.get()).collect();
         let digests = PieceHasher::default().digests(&files, &indexes);
         let verdicts = indexes.iter().zip(digests).map(|(&piece, digest)| files.is_right(piece, digest));
         let verdicts: Vec<bool> = verdicts.collect::<Result<_, _>>()?;
-        if let Some(held) = self.held(torrent) {
+        if let Some(held) = &held {
             let mut state = locked(&held.state);
             for (&piece, &right) in pieces.iter().zip(&verdicts) {
                 let maybe = &mut state.maybe;
@@ -85,17 +91,18 @@ impl Disk {
         mut buffer: Block,
     ) -> Result<Block, DiskError> {
         let mut rest = buffer.as_mut_slice();
-        let metainfo = &storage.metainfo;
+        let (metainfo, held) = (&storage.metainfo, self.held(torrent));
+        let part = held.as_deref().map(Held::part);
         for span in metainfo.layout().spans(metainfo.geometry(), range) {
             let len = usize::try_from(span.len).unwrap_or(usize::MAX).min(rest.len());
-            let (part, behind) = rest.split_at_mut(len);
+            let (run, behind) = rest.split_at_mut(len);
             rest = behind;
-            if entry(storage, span.file)?.padding {
-                part.fill(0);
+            let Some(span) = keeper(storage, part.as_deref(), range.piece(), span)? else {
+                run.fill(0);
                 continue;
-            }
+            };
             let file = self.file(torrent, storage, span, Access::Read)?;
-            read_exact_at(&file, part, span.offset).map_err(|error| span_error(storage, span, &error))?;
+            read_exact_at(&file, run, span.offset).map_err(|error| span_error(storage, span, &error))?;
         }
         Ok(buffer)
     }
@@ -107,34 +114,96 @@ impl Disk {
         piece: PieceIndex,
         blocks: &[Block],
     ) -> Result<(), DiskError> {
-        let (metainfo, mut written) = (&storage.metainfo, Vec::new());
-        let geometry = metainfo.geometry();
+        let geometry = storage.metainfo.geometry();
         let len: u64 = blocks.iter().map(|block| block.as_slice().len() as u64).sum();
         if len != u64::from(geometry.len_of(piece)) {
             return Err(refusal(DiskErrorKind::Other, &storage.root, "blocks do not make up the piece"));
         }
-        let mut blocks = Blocks::new(blocks);
-        let mut spans = metainfo.layout().spans(geometry, geometry.whole(piece));
-        let result = spans.try_for_each(|span| {
-            let mut slices = blocks.take(span.len);
-            if entry(storage, span.file)?.padding {
-                return Ok(());
-            }
-            let file = self.file(torrent, storage, span, Access::Write)?;
-            written.push(span.file);
-            write_all_at(&file, &mut slices, span.offset).map_err(|error| span_error(storage, span, &error))
+        let Some(held) = self.held(torrent) else {
+            return self.write_spans(torrent, storage, None, piece, blocks, &mut Vec::new());
+        };
+        let mut written = Vec::new();
+        let result = held.part_for(storage, piece, |part| {
+            self.write_spans(torrent, storage, Some(part), piece, blocks, &mut written)
         });
-        if let Some(held) = self.held(torrent) {
-            let mut state = locked(&held.state);
-            // Only now: a sync between a mark and its write would miss the write.
-            state.dirty.extend(written);
-            if result.is_ok() {
-                state.maybe.insert(piece);
-                state.ours = true;
-            }
+        let mut state = locked(&held.state);
+        // Only now: a sync between a mark and its write would miss the write.
+        state.dirty.extend(written);
+        if result.is_ok() {
+            state.maybe.insert(piece);
+            state.ours = true;
         }
         result
     }
+
+    /// Writes the piece where it is kept. The files are noted before they are written to.
+    fn write_spans(
+        &self,
+        torrent: TorrentKey,
+        storage: &Storage,
+        part: Option<&Part>,
+        piece: PieceIndex,
+        blocks: &[Block],
+        written: &mut Vec<usize>,
+    ) -> Result<(), DiskError> {
+        let metainfo = &storage.metainfo;
+        let mut blocks = Blocks::new(blocks);
+        for span in metainfo.layout().spans(metainfo.geometry(), metainfo.geometry().whole(piece)) {
+            let mut slices = blocks.take(span.len);
+            let Some(span) = keeper(storage, part, piece, span)? else { continue };
+            let file = self.file(torrent, storage, span, Access::Write)?;
+            written.push(span.file);
+            write_all_at(&file, &mut slices, span.offset)
+                .map_err(|error| span_error(storage, span, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    /// What is kept in the part file, as long as it is looked at.
+    fn part(&self) -> RwLockReadGuard<'_, Part> {
+        self.part.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `work` done on a piece with a place for all of it.
+    fn part_for(
+        &self,
+        storage: &Storage,
+        piece: PieceIndex,
+        work: impl FnOnce(&Part) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
+        let metainfo = &storage.metainfo;
+        let part = self.part();
+        if part.has_room_for(metainfo, piece) {
+            return work(&part);
+        }
+        drop(part);
+        let mut part = self.part.write().unwrap_or_else(PoisonError::into_inner);
+        // By now another choice may have been made.
+        if !part.has_room_for(metainfo, piece) {
+            part.make_slot(&self.root, metainfo, piece)?;
+        }
+        work(&part)
+    }
+}
+
+/// Where a span of a piece is kept: in its file or in the part file. `None`: nowhere, it is padding.
+fn keeper(
+    storage: &Storage,
+    part: Option<&Part>,
+    piece: PieceIndex,
+    span: Span,
+) -> Result<Option<Span>, DiskError> {
+    if entry(storage, span.file)?.padding {
+        return Ok(None);
+    }
+    let Some(part) = part.filter(|part| part.has_file(span.file)) else { return Ok(Some(span)) };
+    let why = "has nothing of a piece that is to be read";
+    let missing = || {
+        refusal(DiskErrorKind::NotFound, &storage.root.join(part::name(storage.metainfo.info_hash())), why)
+    };
+    part.find(&storage.metainfo, piece, span).map(Some).ok_or_else(missing)
 }
 
 /// The bytes of blocks in order, cut where files end.

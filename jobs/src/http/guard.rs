@@ -63,13 +63,18 @@ impl Guard {
         }
     }
 
+    /// Refuses what may not be called so near, on a connection that is there already.
+    pub(super) fn check(self, url: &Uri, to: Reach) -> Result<(), FetchError> {
+        self.refuses(target(url), to).map_or(Ok(()), |why| Err(self.refusal(why.to_owned())))
+    }
+
     /// A resolver that hands out only addresses that may be called.
     pub(super) const fn resolver(self, verdict: Verdict) -> GuardedResolver {
         GuardedResolver { guard: self, verdict }
     }
 
-    /// The addresses that may be called for `path`, all about as near as the first of them.
-    fn judge(self, path: &str, mut addrs: Vec<SocketAddr>) -> Result<(Reach, Vec<SocketAddr>), FetchError> {
+    /// The addresses that may be called for `target`, a path with its query, all about as near as the first of them.
+    fn judge(self, target: &str, mut addrs: Vec<SocketAddr>) -> Result<(Reach, Vec<SocketAddr>), FetchError> {
         if let Some(family) = self.family.filter(|_| !addrs.is_empty()) {
             addrs.retain(|addr| IpFamily::of(addr.ip()) == family);
             if addrs.is_empty() {
@@ -80,7 +85,7 @@ impl Guard {
         let mut allowed: Vec<(Reach, SocketAddr)> = Vec::new();
         for addr in addrs {
             let reach = reach(addr.ip());
-            match self.refuses(path, reach) {
+            match self.refuses(target, reach) {
                 Some(why) => refused = Some(why),
                 None => allowed.push((reach, addr)),
             }
@@ -93,13 +98,18 @@ impl Guard {
         }
     }
 
-    fn refuses(self, path: &str, to: Reach) -> Option<&'static str> {
+    fn refuses(self, target: &str, to: Reach) -> Option<&'static str> {
         if self.from == Reach::Public && to != Reach::Public {
             return Some("from a public to a private host");
         }
+        if self.source == Source::WebSeed {
+            // A file of a web seed may be near, but what a query does there is not ours to try. As
+            // libtorrent has it.
+            return (to != Reach::Public && target.contains('?')).then_some("with a query to a private host");
+        }
         // A server on this machine that the user named may also lead on to others on it.
         let trusted = self.source == Source::User && matches!(self.from, Reach::Anywhere | Reach::Local);
-        (to == Reach::Local && !trusted && !is_tracker(path))
+        (to == Reach::Local && !trusted && !is_tracker(target))
             .then_some("to this machine, but not to a tracker")
     }
 
@@ -111,9 +121,15 @@ impl Guard {
     }
 }
 
+/// A URL's path and query.
+fn target(url: &Uri) -> &str {
+    url.path_and_query().map_or("/", |target| target.as_str())
+}
+
 /// Whether a path can only be a tracker's. A key behind `/announce` is fine; in front of it there
 /// could be any program's name, and a way back up could lead to one.
-fn is_tracker(path: &str) -> bool {
+fn is_tracker(target: &str) -> bool {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
     let climbs = path.contains("..") || path.to_ascii_lowercase().contains("%2e") || path.contains('\\');
     (path.starts_with("/announce") || path.starts_with("/scrape")) && !climbs
 }
@@ -135,7 +151,7 @@ impl Resolver for GuardedResolver {
         let host = uri.host().ok_or(ureq::Error::HostNotFound)?.to_owned();
         let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let addrs = look_up(host, uri.port_u16().unwrap_or(default_port), timeout)?;
-        match self.guard.judge(uri.path(), addrs) {
+        match self.guard.judge(target(uri), addrs) {
             Ok((reach, addrs)) => {
                 *locked(&self.verdict) = Some(Ok(reach));
                 let mut resolved = self.empty();

@@ -115,6 +115,16 @@ impl Fixture {
         files
     }
 
+    /// By file, whether it is one of these.
+    fn marked(&self, files: &[usize]) -> Vec<bool> {
+        let count = self.storage.metainfo.layout().files().len();
+        (0..count).map(|file| files.contains(&file)).collect()
+    }
+
+    pub(crate) fn part_file(&self) -> PathBuf {
+        self.storage.root.join(format!(".peerless-{}.part", self.storage.metainfo.info_hash()))
+    }
+
     pub(crate) fn resume_file(&self) -> PathBuf {
         self.storage.root.join(format!(".peerless-{}.resume", self.storage.metainfo.info_hash()))
     }
@@ -134,8 +144,28 @@ pub(crate) fn open(
     check: Check,
     purpose: Purpose,
 ) -> Result<Opened, DiskError> {
+    open_but(jobs, fixture, check, purpose, &[])
+}
+
+/// As [`open`], where these files, by number, are not wanted.
+pub(crate) fn open_but(
+    jobs: &Jobs,
+    fixture: &Fixture,
+    check: Check,
+    purpose: Purpose,
+    unwanted: &[usize],
+) -> Result<Opened, DiskError> {
     let storage = Arc::clone(&fixture.storage);
-    let JobDone::Opened { result, .. } = jobs.run(Job::Open { torrent: torrent(), storage, check, purpose })
+    let unwanted = fixture.marked(unwanted);
+    let job = Job::Open { torrent: torrent(), storage, check, purpose, unwanted };
+    let JobDone::Opened { result, .. } = jobs.run(job) else { panic!("another answer") };
+    result
+}
+
+/// From now on all but these files are wanted.
+pub(crate) fn choose_but(jobs: &Jobs, fixture: &Fixture, unwanted: &[usize]) -> Result<(), DiskError> {
+    let (storage, unwanted) = (Arc::clone(&fixture.storage), fixture.marked(unwanted));
+    let JobDone::Chosen { result, .. } = jobs.run(Job::Choose { torrent: torrent(), storage, unwanted })
     else {
         panic!("another answer")
     };

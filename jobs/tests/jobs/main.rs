@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "test helpers fail by panicking, as tests do")]
 
+mod choose;
 mod common;
 mod http;
 mod start;
 mod transfer;
 mod verify;
+mod web;

@@ -1,8 +1,11 @@
 //! What comes of jobs, good and bad.
 
-use peerless_core::{DiskError, DiskErrorKind, FetchError, Input, Job, JobDone, MetadataError, StoreError};
+use peerless_core::{
+    DiskError, DiskErrorKind, FetchError, FetchFailure, Input, Job, JobDone, MetadataError, StoreError,
+};
 
-use super::{Source, World, addr};
+use super::{SAMPLE, Source, World, addr};
+use crate::web::{Answer, WebServer};
 
 impl World {
     pub(super) fn finish_job(&mut self, source: &mut Source<'_>) {
@@ -24,7 +27,15 @@ impl World {
             Job::Resolve { whom, host, port } => {
                 JobDone::Resolved { whom, host, port, result: Ok(vec![addr(source.below(16))]) }
             }
+            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+                // Mostly what is right, so that pieces come about.
+                let answers = [Answer::Right, Answer::Right, Answer::Cut, Answer::Wrong];
+                let mut web = WebServer::new(&SAMPLE, answers[source.below(4)]);
+                let (blocks, result) = web.get(&parts, &block_lens);
+                JobDone::Fetched { torrent, seed, run, blocks, result }
+            }
             job @ (Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }
@@ -46,6 +57,12 @@ impl World {
                 self.host.disk.give_up(storage.metainfo.info_hash());
                 JobDone::Opened { torrent, result: Err(error()) }
             }
+            Job::Fetch { torrent, seed, run, .. } => {
+                let status = [404, 503][source.below(2)];
+                let failure = FetchFailure { error: FetchError::Status(status), retry_after: None };
+                JobDone::Fetched { torrent, seed, run, blocks: Vec::new(), result: Err(failure) }
+            }
+            Job::Choose { torrent, .. } => JobDone::Chosen { torrent, result: Err(error()) },
             Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
             Job::Store { torrent, pieces, .. } => {
                 let failed = pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Disk(error()))));

@@ -1,12 +1,14 @@
 //! The jobs of a swarm's hosts: to the disk, to a tracker, to the names.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use peerless_core::{FetchError, Input, IpFamily, Job, JobDone};
+use peerless_core::{FetchError, FetchFailure, FetchPart, Input, IpFamily, Job, JobDone};
 
 use super::{Swarm, What};
 use crate::link::{NodeId, pick};
 use crate::tracker::host_of;
+use crate::web::WebServer;
 
 impl Swarm {
     /// Gives a job to whom it is for, after the time that it takes.
@@ -17,7 +19,12 @@ impl Swarm {
             Job::Announce { .. } | Job::Scrape { .. } | Job::Resolve { .. } => {
                 pick(&mut self.rng, &self.net.tracker_delay)
             }
+            Job::Fetch { parts, .. } => {
+                let time = self.web_of(parts).map_or(Duration::ZERO, |web| web.time_of(parts));
+                pick(&mut self.rng, &self.net.tracker_delay) + time
+            }
             Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }
@@ -29,6 +36,12 @@ impl Swarm {
         host.disk.ask(&job);
         let life = host.life;
         self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
+    }
+
+    /// The web seed that is asked for these.
+    fn web_of(&mut self, parts: &[FetchPart]) -> Option<&mut WebServer> {
+        let url = parts.iter().find_map(|part| part.url.as_ref())?;
+        self.web.get_mut(host_of(url))
     }
 
     /// The job's time has come; what it comes to is told to the session that asked.
@@ -47,12 +60,22 @@ impl Swarm {
                 JobDone::Announced { torrent, tier, family, result }
             }
             Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Status(404)) },
+            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+                let nobody =
+                    || FetchFailure { error: FetchError::Failed("no such host".into()), retry_after: None };
+                let (blocks, result) = match self.web_of(&parts) {
+                    Some(web) => web.get(&parts, &block_lens),
+                    None => (Vec::new(), Err(nobody())),
+                };
+                JobDone::Fetched { torrent, seed, run, blocks, result }
+            }
             Job::Resolve { whom, host, port } => {
                 let found = self.names.get(&host).ok_or("no such name");
                 let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
                 JobDone::Resolved { whom, host, port, result: addrs.map_err(Into::into) }
             }
             job @ (Job::Open { .. }
+            | Job::Choose { .. }
             | Job::Check { .. }
             | Job::Store { .. }
             | Job::Read { .. }

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use peerless_core::magnet::Magnet;
-use peerless_core::{AddMagnet, AddTorrent, Check, Config, Event, Instant, Purpose, Session, Work};
+use peerless_core::{AddMagnet, AddTorrent, Check, Choice, Config, Event, Instant, Purpose, Session, Work};
 use peerless_jobs::Jobs;
 use peerless_tests::sample::Sample;
 
@@ -57,6 +57,8 @@ impl Client {
             magnet: Magnet::of(&sample.metainfo),
             root: folder.path().to_owned(),
             check: Check::Auto,
+            choice: Choice::default(),
+            web_seeds: Vec::new(),
             tiers: Vec::new(),
             peers: peers.to_vec(),
             hosts: Vec::new(),
@@ -167,6 +169,8 @@ pub(crate) fn to_download(sample: &Sample, folder: &Folder, peers: &[SocketAddr]
         root: folder.path().to_owned(),
         purpose: Purpose::Download,
         check: Check::Auto,
+        choice: Choice::default(),
+        web_seeds: Vec::new(),
         tiers: Vec::new(),
         peers: peers.to_vec(),
         hosts: Vec::new(),

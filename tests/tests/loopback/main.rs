@@ -8,6 +8,7 @@ mod harness;
 mod puppet;
 mod scenarios;
 mod udp;
+mod web;
 
 /// A module for each pair, with a test for each scenario.
 macro_rules! for_each_pair {
@@ -47,6 +48,8 @@ for_each_pair!([
     a_panic_of_a_job_ends_the_run,
     a_tracker_that_hangs_holds_up_neither_data_nor_the_end,
     a_stop_before_the_start_counts,
+    a_web_seed_alone_brings_everything,
+    a_part_arrives_and_then_the_rest,
     a_udp_tracker_brings_peers_together_and_is_told_when_they_leave,
     a_flood_of_datagrams_starves_nobody,
 ]);

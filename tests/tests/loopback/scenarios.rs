@@ -1,5 +1,6 @@
 //! What must work between any two runtimes: each scenario is given who seeds and who leeches.
 
+use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,13 +9,16 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use peerless_core::priority::Priority;
 use peerless_core::{
-    Config, DiskError, DiskErrorKind, Event, Job, JobDone, Progress, StoreError, TorrentError, Work,
+    AddTorrent, Choice, Config, DiskError, DiskErrorKind, Event, Job, JobDone, Progress, StoreError,
+    TorrentError, Work,
 };
 use peerless_tests::sample::Sample;
 
 use crate::harness::{Client, Folder, GUARD, Gate, Kind, real_work, to_download, to_serve};
 use crate::puppet::{Puppet, handshake, send_garbage};
+use crate::web;
 
 pub(crate) use crate::udp::{
     a_flood_of_datagrams_starves_nobody, a_udp_tracker_brings_peers_together_and_is_told_when_they_leave,
@@ -390,4 +394,44 @@ pub(crate) fn a_stop_before_the_start_counts(seed_kind: Kind, leech_kind: Kind) 
         client.stop();
         client.finish();
     }
+}
+
+pub(crate) fn a_web_seed_alone_brings_everything(_: Kind, leech_kind: Kind) {
+    let sample = sample();
+    let url = format!("http://{}/file", web::serve(sample.payload.to_vec()));
+    let folder = Folder::empty();
+    let torrent = AddTorrent { web_seeds: vec![url], ..to_download(&sample, &folder, &[]) };
+    let leech = Client::start(leech_kind, torrent, real_work());
+    leech.wait_complete();
+    leech.finish();
+    folder.assert_full(&sample);
+}
+
+pub(crate) fn a_part_arrives_and_then_the_rest(seed_kind: Kind, leech_kind: Kind) {
+    let sample = Sample::with_files(9, &[(&["a"], 150_000), (&["b"], 70_001), (&["c"], 99_999)], 64 * 1024);
+    let (seed, _full) = seed(seed_kind, &sample);
+    let folder = Folder::empty();
+    let only_b =
+        Choice { priorities: vec![Priority::SKIP, Priority::NORMAL, Priority::SKIP], ..Choice::default() };
+    let part = AddTorrent { choice: only_b, ..to_download(&sample, &folder, &[seed.addr]) };
+    let leech = Client::start(leech_kind, part, real_work());
+    leech.wait_complete();
+    leech.finish();
+    let names = || {
+        let top = fs::read_dir(folder.path().join(sample.metainfo.name())).unwrap();
+        let mut names: Vec<_> = top.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["b"]);
+    // What was fetched is served from the part file too.
+    let server = Client::start(seed_kind, to_serve(&sample, &folder), real_work());
+    assert_eq!(server.wait_started(), 2);
+    server.finish();
+    let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(&sample);
+    assert_eq!(names(), ["a", "b", "c"]);
 }

@@ -86,6 +86,10 @@ impl Listing {
                 let name = name.to_str().ok_or_else(|| {
                     Failure::new(Exit::Other, entry.path().display(), "has a name that is not UTF-8")
                 })?;
+                if name.starts_with(".peerless-") {
+                    // Ours, beside a download: no part of what is shared.
+                    continue;
+                }
                 let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
                 let metadata =
                     entry.metadata().map_err(|error| Failure::unreadable(&entry.path(), &error))?;

@@ -2,6 +2,7 @@
 //! how the torrent goes on; and metadata for others (BEP 9).
 
 mod fetch;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -10,23 +11,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checking::Checking;
+use super::choosing::Choosing;
 use super::{Phase, Torrent};
 use crate::bitfield::Bitfield;
+use crate::choice::Choice;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
-use crate::extension::{ExtensionError, Kind, METADATA_PIECE_LEN, MetadataMessage};
+use crate::extension::{ExtensionError, Kind, MetadataMessage};
 use crate::job::{BuiltMetadata, Check, Job, MetadataError, MetadataWork};
 use crate::key::{PeerKey, TorrentKey};
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::output::{CloseReason, Event, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
+use crate::priority::Priority;
 use crate::session::AddMagnet;
 use crate::storage::Storage;
-use crate::time::Instant;
 use crate::torrent::download::count_unasked;
 use crate::torrent::verdict::Giver;
 use crate::wire::Message;
 use fetch::{Came, Fetch};
+pub(super) use serve::Served;
 
 /// How often it is looked whether someone is late.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,16 +39,9 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// pieces that there can be, 32 peers of which each has named some; with usual torrents thousands.
 const EARLY_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// Metadata given away in a second, in pieces: 4 MiB, so that requests, which cost next to nothing,
-/// can't keep us from sending payload.
-const SERVED_PER_SECOND: u32 = 256;
-
 /// Pieces told one by one to a peer that has been here before the metadata: what a user has of a
 /// torrent that he adds by a magnet link, in nearly all cases nothing. 450 KB at most.
 const TOLD_MAX: usize = 50_000;
-
-/// How often one connection is given the whole metadata.
-const SERVED_TIMES: u32 = 2;
 
 /// What only a torrent has whose metadata is not there.
 #[derive(Debug)]
@@ -52,6 +49,8 @@ pub(crate) struct Fetching {
     magnet: Arc<Magnet>,
     root: PathBuf,
     check: Check,
+    /// What is wanted of the torrent; where it says nothing of files, what the link says counts.
+    choice: Choice,
     /// Whether the metadata is all that is wanted.
     alone: bool,
     stage: Stage,
@@ -68,36 +67,40 @@ enum Stage {
     Finding,
     /// Peers are asked.
     Fetching,
+    /// It is there; before anything is made of it, the user may say what of it is wanted.
+    Known,
     /// It is there, and nothing more is wanted.
     Done,
 }
 
-/// How much metadata was given away in the current second.
-#[derive(Debug, Default)]
-pub(super) struct Served {
-    since: Instant,
-    piece_count: u32,
-}
-
-impl Served {
-    fn take(&mut self, now: Instant) -> bool {
-        if now.since(self.since) >= Duration::from_secs(1) {
-            *self = Self { since: now, piece_count: 0 };
-        }
-        self.piece_count += 1;
-        self.piece_count <= SERVED_PER_SECOND
-    }
-}
-
 impl Fetching {
-    pub(super) fn new(magnet: Arc<Magnet>, root: PathBuf, check: Check, alone: bool) -> Self {
+    fn new(magnet: Arc<Magnet>, root: PathBuf, check: Check, choice: Choice, alone: bool) -> Self {
         let (stage, fetch) = (Stage::Finding, Fetch::default());
-        Self { magnet, root, check, alone, stage, fetch, refill: false, told_too_long: false }
+        Self { magnet, root, check, choice, alone, stage, fetch, refill: false, told_too_long: false }
     }
 
     /// The job that looks for what an earlier run has saved.
     pub(super) fn find(&self) -> MetadataWork {
         MetadataWork::Find { root: self.root.clone(), info_hash: self.magnet.info_hash }
+    }
+
+    /// The user wants this of the torrent.
+    pub(super) fn choose(&mut self, choice: Choice) {
+        self.choice = choice;
+    }
+
+    /// What is wanted, now that the files are known. A link that names none that exist names all.
+    fn final_choice(&self, files: usize) -> Choice {
+        let mut choice = self.choice.clone();
+        let selects = |file: usize| {
+            let within = |(first, last): &(u32, u32)| (*first as usize..=*last as usize).contains(&file);
+            self.magnet.select.iter().any(within)
+        };
+        if choice.priorities.is_empty() && (0..files).any(selects) {
+            let priority = |file| if selects(file) { Priority::NORMAL } else { Priority::SKIP };
+            choice.priorities = (0..files).map(priority).collect();
+        }
+        choice
     }
 
     /// Whether peers are of use.
@@ -122,10 +125,13 @@ impl Torrent {
     pub(crate) fn of_magnet(cx: &mut Cx, key: TorrentKey, add: AddMagnet) -> Self {
         let metainfo = Metainfo::unknown(&add.magnet);
         let storage = Arc::new(Storage { metainfo, root: add.root.clone() });
-        let fetching = Fetching::new(Arc::new(add.magnet), add.root, add.check, add.metadata_only);
+        let fetching =
+            Fetching::new(Arc::new(add.magnet), add.root, add.check, add.choice, add.metadata_only);
         let work = fetching.find();
         let phase = Phase::Metadata(Box::new(fetching));
-        let mut torrent = Self::with_phase(cx, key, storage, phase, add.tiers);
+        let choosing = Choosing::new(Choice::default(), &storage.metainfo);
+        let whom = (add.tiers, add.web_seeds);
+        let mut torrent = Self::with_phase(cx, key, storage, phase, choosing, whom);
         torrent.add_first_peers(cx, add.peers, add.hosts);
         cx.job(Job::Metadata { torrent: key, work });
         torrent
@@ -245,27 +251,6 @@ impl Torrent {
         Ok(())
     }
 
-    /// Gives a piece of the metadata, unless the torrent is private (as others have it: who may have
-    /// it has it from its tracker), or the peer, or all of them, have had enough.
-    fn serve_metadata(&mut self, cx: &mut Cx, peer: &mut Peer, number: u32) {
-        let metainfo = &self.storage.metainfo;
-        let info = metainfo.info();
-        let start = (number as usize).saturating_mul(METADATA_PIECE_LEN as usize);
-        let piece_count = u32::try_from(info.len()).unwrap_or(u32::MAX).div_ceil(METADATA_PIECE_LEN);
-        let Some(extended) = peer.open_mut().and_then(|open| open.extended.as_mut()) else { return };
-        let there = !metainfo.is_private() && number < piece_count;
-        let may = extended.metadata.served_count < SERVED_TIMES.saturating_mul(piece_count);
-        let message = if there && may && self.metadata_served.take(cx.now) {
-            extended.metadata.served_count += 1;
-            let end = info.len().min(start + METADATA_PIECE_LEN as usize);
-            let bytes = info.get(start..end).unwrap_or_default();
-            MetadataMessage::Data { piece: number, total_len: u32::try_from(info.len()).ok(), bytes }
-        } else {
-            MetadataMessage::Reject { piece: number }
-        };
-        peer.send_extended(cx, Kind::Metadata, &message.encode());
-    }
-
     /// Asks whoever can be asked, and has a copy that is whole looked at.
     pub(super) fn pump_metadata(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let Phase::Metadata(fetching) = &mut self.phase else { return };
@@ -291,6 +276,9 @@ impl Torrent {
     /// Time has passed: someone may be late.
     pub(crate) fn on_metadata_timer(&mut self, cx: &mut Cx, peers: &mut Peers) {
         let Phase::Metadata(fetching) = &mut self.phase else { return };
+        if fetching.stage == Stage::Known {
+            return self.begin(cx, peers);
+        }
         fetching.fetch.on_tick(cx.now);
         fetching.refill = true;
         self.pump_metadata(cx, peers);
@@ -322,7 +310,7 @@ impl Torrent {
             Ok(built) if built.metainfo.info_hash() == fetching.magnet.info_hash => {
                 let liars = fetching.fetch.on_good(&built.digests);
                 liars.into_iter().for_each(|giver| self.ban(cx, peers, giver));
-                self.on_metainfo(cx, peers, *built);
+                self.on_metainfo(cx, *built);
             }
             Ok(_) | Err(MetadataError::NotSaved) => {
                 fetching.stage = Stage::Fetching;
@@ -340,22 +328,31 @@ impl Torrent {
         self.pump_metadata(cx, peers);
     }
 
-    /// The metadata is there: the torrent becomes one like others, with the peers that it has.
-    fn on_metainfo(&mut self, cx: &mut Cx, peers: &mut Peers, built: BuiltMetadata) {
+    /// The metadata is there.
+    fn on_metainfo(&mut self, cx: &mut Cx, built: BuiltMetadata) {
         let Phase::Metadata(fetching) = &mut self.phase else { return };
         let storage = Storage { metainfo: built.metainfo, root: std::mem::take(&mut fetching.root) };
         self.storage = Arc::new(storage);
-        self.have = Bitfield::empty(self.storage.metainfo.geometry().piece_count());
-        cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Metadata));
         cx.event(Event::MetadataDone { torrent: self.key });
         if fetching.alone {
             fetching.stage = Stage::Done;
             self.peers.iter().for_each(|key| cx.close(*key, CloseReason::TorrentGone));
-            return;
+        } else {
+            fetching.stage = Stage::Known;
+            cx.timers.set(TimerKey::Torrent(self.key, TorrentTimer::Metadata), cx.now);
         }
-        let (torrent, storage) = (self.key, Arc::clone(&self.storage));
-        cx.job(Job::Open { torrent, storage, check: fetching.check, purpose: self.purpose });
+    }
+
+    /// The torrent becomes one like others, with the peers that it has.
+    fn begin(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        let Phase::Metadata(fetching) = &self.phase else { return };
+        let metainfo = &self.storage.metainfo;
+        let (torrent, storage, check) = (self.key, Arc::clone(&self.storage), fetching.check);
+        self.choosing = Choosing::new(fetching.final_choice(metainfo.layout().files().len()), metainfo);
+        self.have = Bitfield::empty(metainfo.geometry().piece_count());
         self.phase = Phase::Checking(Checking::default());
+        let unwanted = self.choosing.unwanted_files().to_vec();
+        cx.job(Job::Open { torrent, storage, check, purpose: self.purpose, unwanted });
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             if let Err(error) = peer.on_metainfo(self.storage.metainfo.geometry()) {
@@ -368,26 +365,26 @@ impl Torrent {
 
     /// The peers that have been here before the check are told what is there, and asked.
     pub(super) fn adopt_peers(&mut self, cx: &mut Cx, peers: &mut Peers) {
+        if self.peers.is_empty() {
+            return;
+        }
         let geometry = *self.storage.metainfo.geometry();
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             for piece in self.have.iter(&geometry).take(TOLD_MAX) {
                 peer.send(cx, Message::Have { index: piece.get() });
             }
-            let Some(open) = peer.open_mut() else { continue };
-            if let Phase::Leeching(download) = &mut self.phase {
+            if let (Phase::Leeching(download), Some(open)) = (&mut self.phase, peer.open()) {
                 download.picker.add_peer(&open.pieces);
-                open.wanted_count = open.pieces.count_outside(&self.have);
                 download.refill = true;
             }
-            if let Err(reason) = self.after_pieces_told(cx, peer) {
-                cx.close(*key, reason);
+            if self.is_redundant(peer) {
+                cx.close(*key, CloseReason::Redundant);
             }
         }
-        if !self.peers.is_empty() {
-            self.start_rounds(cx);
-            self.fill_slots(cx, peers);
-            self.refill(cx, peers);
-        }
+        self.recount(cx, peers);
+        self.start_rounds(cx);
+        self.fill_slots(cx, peers);
+        self.refill(cx, peers);
     }
 }

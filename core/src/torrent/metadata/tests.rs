@@ -1,6 +1,8 @@
 //! Magnet links from the first peer to the first block, and metadata given to others.
 
-use super::{EARLY_LEN_MAX, SERVED_TIMES};
+use super::EARLY_LEN_MAX;
+use super::serve::SERVED_TIMES;
+use crate::choice::Choice;
 use crate::config::Config;
 use crate::extension::{Hello, Kind, METADATA_PIECE_LEN, MetadataMessage};
 use crate::input::{CloseCause, Input};
@@ -9,6 +11,7 @@ use crate::key::PeerKey;
 use crate::machine::lab::Lab;
 use crate::output::{CloseReason, Event, State};
 use crate::piece::PIECE_COUNT_MAX;
+use crate::priority::Priority;
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -17,6 +20,12 @@ const ID: u8 = 9;
 
 fn is_metadata(job: &Job) -> bool {
     matches!(job, Job::Metadata { .. })
+}
+
+/// A copy is looked at, and the torrent goes on if it is good.
+fn verify(lab: &mut Lab) {
+    lab.finish(is_metadata);
+    lab.pass(Duration::ZERO);
 }
 
 /// A torrent of which the link is known; its metadata has three pieces.
@@ -88,7 +97,7 @@ fn metadata_comes_and_the_torrent_goes_on_with_the_peers_that_it_has() {
     lab.say(peer, Message::Interested);
     assert_eq!(lab.machine.progress(lab.now, lab.torrent).unwrap().state, State::Metadata);
     give_all(&mut lab, peer, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert!(lab.events.iter().any(|event| matches!(event, Event::MetadataDone { .. })));
     lab.jobs.retain(|job| !matches!(job, Job::Open { .. }));
     lab.open(&format!("{}x.", ".".repeat(1998)));
@@ -112,7 +121,7 @@ fn pieces_come_from_several_peers_at_once_and_from_others_if_one_does_not_answer
     assert_eq!(asked(&mut lab, rejects), [0, 1, 2]);
     (0..3).for_each(|piece| say(&mut lab, rejects, MetadataMessage::Reject { piece }));
     give_all(&mut lab, good, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert!(lab.closed.is_empty(), "{:?}", lab.closed);
 }
 
@@ -122,11 +131,11 @@ fn a_lone_liar_is_left_at_once() {
     let len = info_len(&lab);
     let liar = holder(&mut lab, 1, len);
     give_all(&mut lab, liar, true);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert_eq!(lab.closed, [(liar, CloseReason::Banned)]);
     let good = holder(&mut lab, 2, len);
     give_all(&mut lab, good, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert!(lab.machine.torrent(lab.torrent).unwrap().has_metadata());
 }
 
@@ -140,12 +149,12 @@ fn among_several_the_liar_is_found_and_nobody_else_is_banned() {
     // The rest is late, and comes from another.
     lab.pass(Duration::from_secs(3));
     give_all(&mut lab, good, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert!(
         lab.closed.is_empty() && lab.events.iter().any(|event| matches!(event, Event::MetadataFailed { .. }))
     );
     give_all(&mut lab, good, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert_eq!(banned(&lab), [Lab::addr(1)]);
     assert!(lab.machine.torrent(lab.torrent).unwrap().has_metadata() && lab.is_there(good));
 }
@@ -194,7 +203,7 @@ fn who_leaves_is_no_loss() {
     assert_eq!(asked(&mut lab, second), [0, 2]);
     give(&mut lab, second, 0, false);
     give(&mut lab, second, 2, false);
-    lab.finish(is_metadata);
+    verify(&mut lab);
     assert!(lab.machine.torrent(lab.torrent).unwrap().has_metadata());
 }
 
@@ -228,4 +237,40 @@ fn a_stop_before_the_metadata_is_there_ends_at_once() {
     lab.machine.shut_down(lab.now);
     lab.drain();
     assert!(lab.closed.contains(&(peer, CloseReason::TorrentGone)) && lab.machine.is_shut_down());
+}
+
+/// Which files the disk is told not to make.
+fn unwanted(lab: &Lab) -> Vec<bool> {
+    let unwanted = |job: &Job| {
+        let Job::Open { unwanted, .. } = job else { return None };
+        Some(unwanted.clone())
+    };
+    lab.jobs.iter().find_map(unwanted).expect("the folder is opened")
+}
+
+#[test]
+fn a_link_and_before_it_the_user_says_which_files_are_wanted() {
+    let known = |select| {
+        let mut lab = Lab::of_magnet_with_files("....", select);
+        let len = info_len(&lab);
+        let peer = holder(&mut lab, 1, len);
+        give_all(&mut lab, peer, false);
+        lab.finish(is_metadata);
+        lab
+    };
+    for (select, want) in [
+        (vec![], vec![]),
+        (vec![(1, 1), (3, 9)], vec![true, false, true, false]),
+        // What names no file of this torrent says nothing.
+        (vec![(7, 9)], vec![]),
+    ] {
+        let mut lab = known(select);
+        lab.pass(Duration::ZERO);
+        assert_eq!(unwanted(&lab), want);
+    }
+    let mut lab = known(vec![(1, 1)]);
+    let priorities = vec![Priority::NORMAL, Priority::SKIP];
+    lab.machine.set_choice(lab.now, lab.torrent, Choice { priorities, ..Choice::default() });
+    lab.pass(Duration::ZERO);
+    assert_eq!(unwanted(&lab), [false, true, false, false]);
 }
