@@ -2,7 +2,7 @@
 //!
 //! An extension is one file with its messages, its state for one peer, and `impl Extension`; its line
 //! in [`Kind`] makes it known. It sees its own messages only. What they mean for pieces, peers or the
-//! torrent it does not do itself: it says so with a [`Told`], and the torrent acts on that.
+//! torrent it does not do itself: it says so with a `Told`, and the torrent acts on that.
 
 mod dont_have;
 mod handshake;
