@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
-use crate::job::{JobDone, ResolveFor, StoredPiece};
+use crate::job::{BuiltMetadata, JobDone, MetadataError, ResolveFor, StoredPiece};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
@@ -343,12 +343,14 @@ impl Machine {
             JobDone::Resolved { whom: ResolveFor::Peer(key), host, port: _, result } => {
                 self.on_peer_resolved(key, host, result);
             }
-            JobDone::Metadata { torrent, result } => {
-                if let Some(torrent) = torrents.get_mut(torrent) {
-                    torrent.on_metadata(cx, peers, result);
-                }
-            }
+            JobDone::Metadata { torrent, result } => self.on_metadata(torrent, result),
             JobDone::Recorded { .. } => {}
+        }
+    }
+
+    fn on_metadata(&mut self, key: TorrentKey, result: Result<Box<BuiltMetadata>, MetadataError>) {
+        if let Some(torrent) = self.torrents.get_mut(key) {
+            torrent.on_metadata(&mut self.cx, &mut self.peers, result);
         }
     }
 

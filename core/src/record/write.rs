@@ -328,11 +328,14 @@ fn whom(
 
 fn metadata(out: &mut Writer, torrent: TorrentKey, result: &Result<Box<BuiltMetadata>, MetadataError>) {
     head(out, 11, torrent);
-    let built = |out: &mut Writer, built: &Box<BuiltMetadata>| {
-        out.bytes(built.metainfo.raw());
-        out.list(&built.digests, |out, digest| out.bytes(digest));
-    };
-    outcome(out, result, built, metadata_error);
+    out.byte(result.is_ok().into());
+    match result {
+        Ok(built) => {
+            out.bytes(built.metainfo.raw());
+            out.list(&built.digests, |out, digest| out.bytes(digest));
+        }
+        Err(error) => metadata_error(out, error),
+    }
 }
 
 fn metadata_error(out: &mut Writer, error: &MetadataError) {
