@@ -8,9 +8,9 @@ use std::path::Path;
 
 use peerless_core::magnet::Magnet;
 use peerless_core::rng::Rng;
+use peerless_sim::sample::Sample;
+use peerless_sim::speak;
 use peerless_tests::ops;
-use peerless_tests::sample::Sample;
-use peerless_tests::speak;
 
 /// What a seed of `session` brings about, as it stands in the outputs' text.
 const SIGHTS: &[&str] = &[

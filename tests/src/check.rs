@@ -21,7 +21,7 @@ use peerless_core::wire::{
 use peerless_core::{InfoHash, Instant, IpFamily, replay};
 
 use crate::ops;
-use crate::speak::{Ear, Heard};
+use peerless_sim::speak::{Ear, Heard};
 
 /// Cuts a stream into parts whose lengths `lens` give, over and over; a length of 0 counts as 256.
 pub fn cut<'a>(mut stream: &'a [u8], lens: &[u8]) -> Vec<&'a [u8]> {

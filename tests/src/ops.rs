@@ -16,9 +16,9 @@ use peerless_core::{
     PeerKey, Purpose, TorrentKey,
 };
 
-use crate::host::Host;
-use crate::sample::Sample;
-use crate::speak::Ear;
+use peerless_sim::host::Host;
+use peerless_sim::sample::Sample;
+use peerless_sim::speak::Ear;
 
 /// The torrent of every run: four pieces, the last one short.
 static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {

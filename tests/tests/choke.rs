@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use peerless_core::Config;
-use peerless_tests::link::{Net, NodeId, Speed};
-use peerless_tests::puppet::Plan;
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::{Role, Swarm};
+use peerless_sim::link::{Net, NodeId, Speed};
+use peerless_sim::puppet::Plan;
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::{Role, Swarm};
 
 const SECOND: Duration = Duration::from_secs(1);
 

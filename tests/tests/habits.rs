@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use peerless_core::{
     AddTorrent, Check, Choice, CloseReason, Config, Input, Instant, Output, PeerKey, Purpose, Session,
 };
-use peerless_tests::disk::Disk;
-use peerless_tests::sample::Sample;
-use peerless_tests::speak::{self, BITFIELD, HAVE, INTERESTED, PIECE, REQUEST};
+use peerless_sim::disk::Disk;
+use peerless_sim::sample::Sample;
+use peerless_sim::speak::{self, BITFIELD, HAVE, INTERESTED, PIECE, REQUEST};
 
 const PIECE_LEN: u32 = 16 * 1024;
 

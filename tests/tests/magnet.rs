@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use peerless_core::Event;
-use peerless_tests::link::{Net, NodeId, Speed};
-use peerless_tests::puppet::{Meta, Plan};
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::Swarm;
+use peerless_sim::link::{Net, NodeId, Speed};
+use peerless_sim::puppet::{Meta, Plan};
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::Swarm;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use peerless_sim::sample::Sample;
 use peerless_tests::check;
-use peerless_tests::sample::Sample;
 use proptest::prelude::*;
 
 /// Bytes of `good` with some of them changed, taken out or doubled.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use peerless_core::{Config, ReplayError, replay};
+use peerless_sim::link::{Net, Speed};
+use peerless_sim::puppet::{Plan, Serve};
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::{Role, Swarm};
 use peerless_tests::check;
-use peerless_tests::link::{Net, Speed};
-use peerless_tests::puppet::{Plan, Serve};
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::{Role, Swarm};
 use proptest::prelude::*;
 
 const MINUTE: Duration = Duration::from_secs(60);

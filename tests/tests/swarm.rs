@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use peerless_core::priority::Priority;
 use peerless_core::{Choice, Config, DiskErrorKind, Event, TorrentError, replay};
-use peerless_tests::disk::Faults;
-use peerless_tests::link::{Net, NodeId, Speed};
-use peerless_tests::puppet::{Plan, Serve};
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::{Role, Swarm};
-use peerless_tests::web::{Answer, WebServer};
+use peerless_sim::disk::Faults;
+use peerless_sim::link::{Net, NodeId, Speed};
+use peerless_sim::puppet::{Plan, Serve};
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::{Role, Swarm};
+use peerless_sim::web::{Answer, WebServer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use peerless_core::{Config, Event};
-use peerless_tests::link::{Net, NodeId, Speed};
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::{Role, Swarm};
-use peerless_tests::tracker::{Announce, Mood};
+use peerless_sim::link::{Net, NodeId, Speed};
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::{Role, Swarm};
+use peerless_sim::tracker::{Announce, Mood};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TOTAL: usize = 300_000;

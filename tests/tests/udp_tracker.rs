@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use peerless_core::tracker::SwarmCounts;
 use peerless_core::{Config, Event, Instant};
-use peerless_tests::link::{Net, NodeId, Speed};
-use peerless_tests::sample::Sample;
-use peerless_tests::sim::Swarm;
-use peerless_tests::tracker::Mood;
+use peerless_sim::link::{Net, NodeId, Speed};
+use peerless_sim::sample::Sample;
+use peerless_sim::swarm::Swarm;
+use peerless_sim::tracker::Mood;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TOTAL: usize = 300_000;
@@ -122,7 +122,7 @@ fn a_removed_torrent_sends_nothing_more() {
     let sample = Sample::with_trackers(1, TOTAL, 32_768, &[&["udp://t:6969"]]);
     let node = swarm.add_host(Config::default(), Speed::default());
     swarm.host_mut(node).disk.insert(&sample);
-    let torrent = swarm.start(node, &sample, peerless_tests::sim::Role::leech(&[]));
+    let torrent = swarm.start(node, &sample, peerless_sim::swarm::Role::leech(&[]));
     swarm.run_for(MINUTE);
     let before = came_at(&swarm, node).len();
     assert!(before > 1);

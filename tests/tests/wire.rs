@@ -1,8 +1,8 @@
 //! The wire protocol against arbitrary bytes.
 
 use peerless_core::piece::BLOCK_LEN;
+use peerless_sim::speak;
 use peerless_tests::check;
-use peerless_tests::speak;
 use proptest::prelude::*;
 
 proptest! {

@@ -5,7 +5,7 @@ use peerless_core::{
 };
 
 use super::{SAMPLE, Source, World, addr};
-use crate::web::{Answer, WebServer};
+use peerless_sim::web::{Answer, WebServer};
 
 impl World {
     pub(super) fn finish_job(&mut self, source: &mut Source<'_>) {

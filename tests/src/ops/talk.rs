@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use peerless_core::Input;
 
 use super::{HEAD_LEN_MAX, PAYLOAD_PART_LEN, Peer, SAMPLE, Source, World};
-use crate::speak::{self, Heard};
+use peerless_sim::speak::{self, Heard};
 
 /// The messages that peers send at random: all there are, and two that nobody knows.
 const IDS: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20];

@@ -13,7 +13,7 @@ use std::time::Duration;
 use peerless_core::magnet::Magnet;
 use peerless_core::{AddMagnet, AddTorrent, Check, Choice, Config, Event, Instant, Purpose, Session, Work};
 use peerless_jobs::Jobs;
-use peerless_tests::sample::Sample;
+use peerless_sim::sample::Sample;
 
 /// What no step takes even on a busy machine. A step that does has hung, and the test fails.
 pub(crate) const GUARD: Duration = Duration::from_secs(60);

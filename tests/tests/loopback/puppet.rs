@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use peerless_tests::sample::Sample;
+use peerless_sim::sample::Sample;
 
 use crate::harness::GUARD;
 

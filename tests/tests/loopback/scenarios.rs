@@ -14,7 +14,7 @@ use peerless_core::{
     AddTorrent, Choice, Config, DiskError, DiskErrorKind, Event, Job, JobDone, Progress, StoreError,
     TorrentError, Work,
 };
-use peerless_tests::sample::Sample;
+use peerless_sim::sample::Sample;
 
 use crate::harness::{Client, Folder, GUARD, Gate, Kind, real_work, to_download, to_serve};
 use crate::puppet::{Puppet, handshake, send_garbage};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use peerless_core::rng::Rng;
 use peerless_core::tracker::{TrackerOptions, TrackerServer};
 use peerless_core::{AddTorrent, Event};
-use peerless_tests::sample::Sample;
+use peerless_sim::sample::Sample;
 
 use crate::harness::{Client, Folder, Kind, real_work, to_download, to_serve};
 use crate::scenarios::{sample, seed};
