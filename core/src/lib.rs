@@ -41,6 +41,7 @@
 //! reads from a peer a runtime asks [`Session::wants_read`]; bytes that have been read are always
 //! taken. Keys are never reused: an input for a peer or torrent that is gone is ignored.
 
+mod addr;
 pub mod bencode;
 pub mod bitfield;
 pub mod block;
@@ -77,6 +78,7 @@ pub mod webseed;
 pub mod wire;
 mod work;
 
+pub use addr::Reach;
 pub use choice::Choice;
 pub use config::Config;
 pub use family::IpFamily;

@@ -14,14 +14,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use peerless_core::{FetchError, IpFamily};
+use peerless_core::{FetchError, IpFamily, Reach};
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 use crate::error::{locked, words};
-use guard::{Guard, Reach};
+use guard::Guard;
 
 /// Redirects followed for one GET; more are a loop.
 const REDIRECT_COUNT_MAX: u32 = 5;
@@ -92,7 +92,7 @@ fn get(
 ) -> Result<Vec<u8>, FetchError> {
     let deadline = Instant::now().checked_add(options.timeout);
     let mut url = url::parse(start)?;
-    let mut reach = Reach::Anywhere;
+    let mut reach = None;
     for _ in 0..=REDIRECT_COUNT_MAX {
         let left = deadline.map_or(options.timeout, |at| at.saturating_duration_since(Instant::now()));
         let (mut response, reached) = hop(&url, options, Guard::new(source, reach, family), left)?;
@@ -100,7 +100,7 @@ fn get(
             return body(&mut response, options, source);
         }
         url = location(&response, &url)?;
-        reach = reached;
+        reach = Some(reached);
     }
     Err(FetchError::Redirect(format!("more than {REDIRECT_COUNT_MAX}")))
 }

@@ -10,6 +10,7 @@ use serde_bytes::{ByteBuf, Bytes};
 use super::query::Query;
 use super::scrape::SwarmCounts;
 use super::swarm::Member;
+use crate::addr::push_compact;
 use crate::id::InfoHash;
 
 #[derive(Serialize)]
@@ -78,17 +79,7 @@ pub(super) fn peers_answer(
     let (peers, peers6) = if query.compact {
         let (mut four, mut six) = (Vec::new(), Vec::new());
         for peer in peers {
-            let list = match peer.addr.ip() {
-                IpAddr::V4(ip) => {
-                    four.extend(ip.octets());
-                    &mut four
-                }
-                IpAddr::V6(ip) => {
-                    six.extend(ip.octets());
-                    &mut six
-                }
-            };
-            list.extend(peer.addr.port().to_be_bytes());
+            push_compact(if peer.addr.is_ipv4() { &mut four } else { &mut six }, peer.addr);
         }
         (Peers::Compact(ByteBuf::from(four)), (!six.is_empty()).then(|| ByteBuf::from(six)))
     } else {

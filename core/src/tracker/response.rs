@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
+use crate::addr::{compact, usable};
 use crate::bencode::{BencodeError, Dict, Limits, Value, check};
 use crate::job::FetchError;
 
@@ -204,27 +205,6 @@ fn peers(answer: &Dict<'_>) -> Vec<SocketAddr> {
     let four = compact::<4, 6>(string("peers")).chain(dicts);
     peers.extend(four.take(PEER_COUNT_MAX - peers.len()));
     peers
-}
-
-/// Addresses of `IP` bytes, each with a port: `ALL` bytes together.
-pub(super) fn compact<const IP: usize, const ALL: usize>(bytes: &[u8]) -> impl Iterator<Item = SocketAddr>
-where
-    IpAddr: From<[u8; IP]>,
-{
-    bytes.as_chunks::<ALL>().0.iter().filter_map(|peer| {
-        let (ip, port) = peer.split_first_chunk::<IP>()?;
-        usable(IpAddr::from(*ip), u16::from_be_bytes(port.try_into().ok()?))
-    })
-}
-
-/// The address, if a peer can be there.
-fn usable(ip: IpAddr, port: u16) -> Option<SocketAddr> {
-    let ip = ip.to_canonical();
-    let is_host = match ip {
-        IpAddr::V4(ip) => !ip.is_broadcast() && ip.octets()[0] != 0,
-        IpAddr::V6(ip) => !ip.is_unspecified(),
-    };
-    (is_host && !ip.is_multicast() && port != 0).then(|| SocketAddr::new(ip, port))
 }
 
 #[cfg(test)]

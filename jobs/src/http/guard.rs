@@ -7,11 +7,11 @@
 //! and a public server can't redirect to a private address. The addresses judged are those that
 //! are then connected to, so a host name that changes its address gains nothing.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use peerless_core::{FetchError, IpFamily};
+use peerless_core::{FetchError, IpFamily, Reach};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -20,19 +20,6 @@ use ureq::unversioned::transport::NextTimeout;
 use super::Source;
 use crate::error::locked;
 
-/// How near a server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
-    /// Nothing is known yet: the first hop.
-    Anywhere,
-    /// On this machine.
-    Local,
-    /// In a network that is not reached from everywhere.
-    Private,
-    /// Anywhere in the world.
-    Public,
-}
-
 /// The addresses that ureq takes; more would be a panic there.
 const ADDR_COUNT_MAX: usize = 16;
 
@@ -40,8 +27,8 @@ const ADDR_COUNT_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guard {
     source: Source,
-    /// How near the server is that sent us here.
-    from: Reach,
+    /// How near the server is that sent us here; `None`: nobody did.
+    from: Option<Reach>,
     /// Where addresses of one family alone are wanted.
     family: Option<IpFamily>,
 }
@@ -50,7 +37,7 @@ pub(super) struct Guard {
 pub(super) type Verdict = Arc<Mutex<Option<Result<Reach, FetchError>>>>;
 
 impl Guard {
-    pub(super) const fn new(source: Source, from: Reach, family: Option<IpFamily>) -> Self {
+    pub(super) const fn new(source: Source, from: Option<Reach>, family: Option<IpFamily>) -> Self {
         Self { source, from, family }
     }
 
@@ -84,7 +71,7 @@ impl Guard {
         let mut refused = None;
         let mut allowed: Vec<(Reach, SocketAddr)> = Vec::new();
         for addr in addrs {
-            let reach = reach(addr.ip());
+            let reach = Reach::of(addr.ip());
             match self.refuses(target, reach) {
                 Some(why) => refused = Some(why),
                 None => allowed.push((reach, addr)),
@@ -99,7 +86,7 @@ impl Guard {
     }
 
     fn refuses(self, target: &str, to: Reach) -> Option<&'static str> {
-        if self.from == Reach::Public && to != Reach::Public {
+        if self.from == Some(Reach::Public) && to != Reach::Public {
             return Some("from a public to a private host");
         }
         if self.source == Source::WebSeed {
@@ -108,15 +95,15 @@ impl Guard {
             return (to != Reach::Public && target.contains('?')).then_some("with a query to a private host");
         }
         // A server on this machine that the user named may also lead on to others on it.
-        let trusted = self.source == Source::User && matches!(self.from, Reach::Anywhere | Reach::Local);
+        let trusted = self.source == Source::User && matches!(self.from, None | Some(Reach::Local));
         (to == Reach::Local && !trusted && !is_tracker(target))
             .then_some("to this machine, but not to a tracker")
     }
 
     fn refusal(self, why: String) -> FetchError {
         match self.from {
-            Reach::Anywhere => FetchError::Url(why),
-            Reach::Local | Reach::Private | Reach::Public => FetchError::Redirect(why),
+            None => FetchError::Url(why),
+            Some(_) => FetchError::Redirect(why),
         }
     }
 }
@@ -185,87 +172,28 @@ fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAd
     }
 }
 
-fn reach(ip: IpAddr) -> Reach {
-    match ip.to_canonical() {
-        ip if ip.is_loopback() || ip.is_unspecified() => Reach::Local,
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            // RFC 6598, addresses behind a provider's translator; and "this network", RFC 791.
-            let shared = (a == 100 && b & 0xC0 == 64) || a == 0;
-            let near = ip.is_private() || ip.is_link_local() || ip.is_broadcast() || ip.is_multicast();
-            if near || shared { Reach::Private } else { Reach::Public }
-        }
-        IpAddr::V6(ip) => reach_v6(ip),
-    }
-}
-
-fn reach_v6(ip: Ipv6Addr) -> Reach {
-    let [first, .., high, low] = ip.segments();
-    // An IPv4 address behind a translator (RFC 6052) is as near as that address.
-    if ip.segments().starts_with(&[0x64, 0xFF9B, 0, 0, 0, 0]) {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        return reach(IpAddr::from([a, b, c, d]));
-    }
-    // Unique local, link-local and the old site-local addresses, and multicast.
-    let near = ip.is_unique_local() || ip.is_unicast_link_local() || first & 0xFFC0 == 0xFEC0;
-    if near || ip.is_multicast() { Reach::Private } else { Reach::Public }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reach_of(ip: &str) -> Reach {
-        reach(ip.parse().unwrap())
-    }
-
-    #[test]
-    fn addresses_are_as_near_as_they_are_however_they_are_written() {
-        for ip in ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1"]
-        {
-            assert_eq!(reach_of(ip), Reach::Local, "{ip}");
-        }
-        for ip in [
-            "10.1.2.3",
-            "172.31.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.1.2.3",
-            "224.0.0.1",
-            "255.255.255.255",
-            "fd00::1",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::192.168.0.1",
-        ] {
-            assert_eq!(reach_of(ip), Reach::Private, "{ip}");
-        }
-        for ip in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1", "64:ff9b::8.8.8.8"] {
-            assert_eq!(reach_of(ip), Reach::Public, "{ip}");
-        }
-    }
-
     /// Which of the addresses may be called.
-    fn allowed(source: Source, from: Reach, path: &str) -> Vec<Reach> {
-        let guard = Guard::new(source, from, None);
+    fn allowed(source: Source, from: impl Into<Option<Reach>>, path: &str) -> Vec<Reach> {
+        let guard = Guard::new(source, from.into(), None);
         let addrs = ["127.0.0.1:1", "192.168.0.1:1", "8.8.8.8:1"].map(|addr| addr.parse().unwrap());
         guard.judge(path, addrs.into()).map_or(vec![], |(farthest, addrs)| {
-            assert_eq!(Some(farthest), addrs.iter().map(|addr| reach(addr.ip())).max());
-            addrs.iter().map(|addr| reach(addr.ip())).collect()
+            assert_eq!(Some(farthest), addrs.iter().map(|addr| Reach::of(addr.ip())).max());
+            addrs.iter().map(|addr| Reach::of(addr.ip())).collect()
         })
     }
 
     #[test]
     fn each_hop_may_lead_so_far() {
-        use Reach::{Anywhere, Local, Private, Public};
+        use Reach::{Local, Private, Public};
         use Source::{Torrent, User};
         let all = vec![Local, Private, Public];
-        assert_eq!(allowed(Torrent, Anywhere, "/announce"), all);
-        assert_eq!(allowed(Torrent, Anywhere, "/x"), all[1..]);
-        assert_eq!(allowed(User, Anywhere, "/x"), all);
+        assert_eq!(allowed(Torrent, None, "/announce"), all);
+        assert_eq!(allowed(Torrent, None, "/x"), all[1..]);
+        assert_eq!(allowed(User, None, "/x"), all);
         assert_eq!(allowed(User, Local, "/x"), all);
         assert_eq!(allowed(Torrent, Local, "/x"), all[1..]);
         for source in [Torrent, User] {
@@ -277,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_public_name_with_a_private_address_counts_as_private() {
-        let guard = Guard::new(Source::User, Reach::Public, None);
+        let guard = Guard::new(Source::User, Some(Reach::Public), None);
         let refused = guard.judge("/x", vec!["10.0.0.1:80".parse().unwrap()]);
         assert!(matches!(refused, Err(FetchError::Redirect(_))));
     }
@@ -286,7 +214,7 @@ mod tests {
     fn one_family_alone_is_called_where_that_is_wanted() {
         let addrs = || ["10.0.0.1:1", "[fd00::1]:1"].map(|addr| addr.parse().unwrap()).to_vec();
         for (family, at) in [(IpFamily::V4, 0), (IpFamily::V6, 1)] {
-            let guard = Guard::new(Source::Torrent, Reach::Anywhere, Some(family));
+            let guard = Guard::new(Source::Torrent, None, Some(family));
             assert_eq!(guard.judge("/announce", addrs()), Ok((Reach::Private, vec![addrs()[at]])));
             let other = vec![addrs()[1 - at]];
             assert_eq!(guard.judge("/announce", other), Err(FetchError::NoAddress));

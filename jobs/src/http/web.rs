@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use peerless_core::block::Block;
-use peerless_core::{FetchError, FetchFailure, FetchPart};
+use peerless_core::{FetchError, FetchFailure, FetchPart, Reach};
 use ureq::http::{Response, StatusCode, Uri, header};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
-use super::guard::{Guard, Reach, Verdict};
+use super::guard::{Guard, Verdict};
 use super::{HttpOptions, REDIRECT_COUNT_MAX, Source, fetch_error, location, tls, url};
 use crate::error::locked;
 
@@ -34,7 +34,7 @@ const AGENTS_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Web {
     options: HttpOptions,
-    agents: Mutex<BTreeMap<(String, Reach), Known>>,
+    agents: Mutex<BTreeMap<(String, Option<Reach>), Known>>,
 }
 
 /// A server that has been asked before.
@@ -81,7 +81,7 @@ impl Web {
         blocks: &mut Blocks<'_>,
     ) -> Result<(), FetchFailure> {
         let mut url = url::parse(start).map_err(IntoFailure::into_failure)?;
-        let mut reach = Reach::Anywhere;
+        let mut reach = None;
         for _ in 0..=REDIRECT_COUNT_MAX {
             let (mut response, reached) =
                 self.hop(&url, reach, part, deadline).map_err(IntoFailure::into_failure)?;
@@ -89,7 +89,7 @@ impl Web {
                 return self.body(&mut response, part, blocks);
             }
             url = location(&response, &url).map_err(IntoFailure::into_failure)?;
-            reach = reached;
+            reach = Some(reached);
         }
         Err(FetchError::Redirect(format!("more than {REDIRECT_COUNT_MAX}")).into_failure())
     }
@@ -98,7 +98,7 @@ impl Web {
     fn hop(
         &self,
         url: &Uri,
-        from: Reach,
+        from: Option<Reach>,
         part: &FetchPart,
         deadline: Instant,
     ) -> Result<(Response<Body>, Reach), FetchError> {
@@ -129,7 +129,7 @@ impl Web {
     }
 
     /// The agent for the server of a URL that was come to from so near.
-    fn agent(&self, url: &Uri, from: Reach, guard: Guard) -> Result<Known, FetchError> {
+    fn agent(&self, url: &Uri, from: Option<Reach>, guard: Guard) -> Result<Known, FetchError> {
         let server = format!(
             "{}://{}",
             url.scheme_str().unwrap_or_default(),

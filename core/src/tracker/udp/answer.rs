@@ -1,9 +1,10 @@
 //! What UDP trackers answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Action, Fields};
+use crate::addr::{compact, push_compact};
 use crate::family::IpFamily;
 use crate::tracker::response::{self, AnnounceResponse, PEER_COUNT_MAX};
 use crate::tracker::scrape::SwarmCounts;
@@ -36,8 +37,8 @@ impl Answer {
             Action::Announce => {
                 let (interval, leeches, seeds) = (from.u32()?, from.u32()?, from.u32()?);
                 let peers: Vec<SocketAddr> = match family {
-                    IpFamily::V4 => response::compact::<4, 6>(from.rest()).take(PEER_COUNT_MAX).collect(),
-                    IpFamily::V6 => response::compact::<16, 18>(from.rest()).take(PEER_COUNT_MAX).collect(),
+                    IpFamily::V4 => compact::<4, 6>(from.rest()).take(PEER_COUNT_MAX).collect(),
+                    IpFamily::V6 => compact::<16, 18>(from.rest()).take(PEER_COUNT_MAX).collect(),
                 };
                 Self::Announced(AnnounceResponse {
                     interval: response::clamped(interval.into()),
@@ -76,11 +77,7 @@ impl Answer {
             packet.extend(number.to_be_bytes());
         }
         for peer in peers {
-            match peer.ip() {
-                IpAddr::V4(ip) => packet.extend(ip.octets()),
-                IpAddr::V6(ip) => packet.extend(ip.octets()),
-            }
-            packet.extend(peer.port().to_be_bytes());
+            push_compact(&mut packet, peer);
         }
         packet
     }

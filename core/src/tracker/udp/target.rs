@@ -1,6 +1,8 @@
 //! Where a UDP tracker's URL leads, and where it may not.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+
+use crate::addr::{Reach, usable};
 
 /// Ports below this are the system's services.
 const PORT_OF_USERS_MIN: u16 = 1024;
@@ -42,20 +44,10 @@ impl Target {
 /// Why nothing is sent to `addr` because a torrent says so: it is nobody's, or it is a service of
 /// this machine or network that is no tracker.
 pub(super) fn refusal(addr: SocketAddr) -> Option<&'static str> {
-    let ip = addr.ip().to_canonical();
-    let (is_host, is_near) = match ip {
-        IpAddr::V4(ip) => (
-            !ip.is_broadcast() && ip.octets()[0] != 0,
-            ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        ),
-        IpAddr::V6(ip) => {
-            (!ip.is_unspecified(), ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local())
-        }
-    };
-    if !is_host || ip.is_multicast() || addr.port() == 0 {
+    if usable(addr.ip(), addr.port()).is_none() {
         return Some("the host's address is no one's");
     }
-    (is_near && addr.port() < PORT_OF_USERS_MIN)
+    (Reach::of(addr.ip()) != Reach::Public && addr.port() < PORT_OF_USERS_MIN)
         .then_some("the port is that of a service on this machine or network, not of a tracker")
 }
 
