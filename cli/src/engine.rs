@@ -137,6 +137,7 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         hash_width: peerless_jobs::hash::width(),
         progress_interval: Some(PROGRESS_INTERVAL),
         record: plan.network.record.is_some(),
+        record_len_max: plan.network.record_size,
         ..Config::default()
     };
     let mut session = Session::new(config, random::seed(), Instant::START);

@@ -150,6 +150,12 @@ impl<W: Write> Transfer<W> {
             Event::Stopped { torrent, error } => return self.on_stopped(torrent, &error),
             Event::SaveFailed { torrent, error } => self.warn(torrent, "resume file", &error),
             Event::RecordFailed { error } => self.fail(&Failure::from(&error)),
+            Event::RecordFull { len } => {
+                let len = format::size(len);
+                self.note(&format!(
+                    "the recording ends here, with {len} (--record-size); the transfer goes on"
+                ));
+            }
             Event::ResolveFailed { torrent, host, why } => {
                 self.say(torrent, &format!("peer {host}: {why}"));
             }

@@ -36,6 +36,10 @@ pub struct Config {
     pub progress_interval: Option<Duration>,
     /// Whether to record the session's inputs as [`Job::Record`](crate::Job::Record).
     pub record: bool,
+    /// Bytes of a recording at most. Where it would get longer it ends, and what is written is whole.
+    ///
+    /// A download of some hundred GiB leaves as much; nobody passes on more.
+    pub record_len_max: u64,
 }
 
 impl Default for Config {
@@ -51,6 +55,7 @@ impl Default for Config {
             upload_slots: 8,
             progress_interval: None,
             record: false,
+            record_len_max: 1 << 30,
         }
     }
 }

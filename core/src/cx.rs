@@ -15,6 +15,28 @@ use crate::timer::TimerTable;
 use crate::tracker::Ask;
 use crate::webseed::WebRoom;
 
+/// What a session's seed is split into, by a one-way function: who knows how it chooses can't tell
+/// from that who it is. So a recording can be renamed and still be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    /// For all that is chosen.
+    pub(crate) chance: u64,
+    /// For what names us: the peer id and the key for trackers.
+    pub(crate) identity: u64,
+}
+
+impl From<u64> for Seeds {
+    fn from(seed: u64) -> Self {
+        let part = |label: &[u8]| {
+            let mut sha1 = sha1_smol::Sha1::from(label);
+            sha1.update(&seed.to_le_bytes());
+            let [a, b, c, d, e, f, g, h, ..] = sha1.digest().bytes();
+            u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        };
+        Self { chance: part(b"choices"), identity: part(b"identity") }
+    }
+}
+
 /// The context of one call into the session.
 #[derive(Debug)]
 pub(crate) struct Cx {
@@ -102,8 +124,9 @@ impl TorrentTimer {
 }
 
 impl Cx {
-    pub(crate) fn new(config: Config, seed: u64, now: Instant) -> Self {
-        let mut rng = Rng::new(seed);
+    pub(crate) fn new(config: Config, seeds: impl Into<Seeds>, now: Instant) -> Self {
+        let seeds = seeds.into();
+        let mut own = Rng::new(seeds.identity);
         Self {
             now,
             budget: Budget::new(config.buffer_len_max),
@@ -111,9 +134,9 @@ impl Cx {
             timers: TimerTable::default(),
             pool: BlockPool::default(),
             runs: RunPool::default(),
-            peer_id: PeerId::random(&mut rng),
-            announce_key: rng.next_u32(),
-            rng,
+            peer_id: PeerId::random(&mut own),
+            announce_key: own.next_u32(),
+            rng: Rng::new(seeds.chance),
             outbox: VecDeque::new(),
             asks: Vec::new(),
             to_close: Vec::new(),

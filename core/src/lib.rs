@@ -92,7 +92,10 @@ pub use job::{
 pub use key::{PeerKey, TorrentKey};
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
 pub use peer::{PeerError, Unsent};
-pub use record::{Divergence, ReplayError, Replayed, replay};
+pub use record::{
+    Divergence, RecordingEnd, Replay, ReplayError, Replayed, Step, replay, sealed_recording,
+    unsealed_recording,
+};
 pub use session::{AddMagnet, AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;

@@ -264,6 +264,12 @@ pub enum Event {
         /// Why.
         error: DiskError,
     },
+    /// The recording has as many bytes as it may ([`Config`](crate::Config)) and ends here. What is
+    /// written can be done again up to here.
+    RecordFull {
+        /// Bytes.
+        len: u64,
+    },
 }
 
 /// What a tracker said.

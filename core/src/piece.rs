@@ -118,6 +118,10 @@ impl Geometry {
     /// Of a torrent of which nothing is known yet: it has no pieces.
     pub(crate) const NONE: Self = Self { total_len: 0, piece_len: 1, piece_count: 0 };
 
+    /// Of which no other has more of anything: any piece that can be exists in it.
+    pub(crate) const LARGEST: Self =
+        Self { total_len: 1 << 50, piece_len: PIECE_LEN_MAX, piece_count: PIECE_COUNT_MAX };
+
     /// The division of `total_len` bytes into pieces of `piece_len` bytes, the last one shorter.
     ///
     /// `None` if either is zero or over [`TOTAL_LEN_MAX`], [`PIECE_LEN_MAX`], or if there would be

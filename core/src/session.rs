@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::choice::Choice;
 use crate::config::Config;
+use crate::cx::Seeds;
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
 use crate::job::{Check, DiskError, JobDone, Purpose};
@@ -14,8 +15,8 @@ use crate::machine::Machine;
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::output::{Event, Output, Progress};
-use crate::peer::Unsent;
-use crate::record::Recorder;
+use crate::peer::{Peer, Unsent};
+use crate::record::{Recorder, Tag};
 use crate::time::Instant;
 use crate::torrent::Torrent;
 
@@ -52,6 +53,24 @@ pub struct AddTorrent {
     pub hosts: Vec<(String, u16)>,
 }
 
+impl AddTorrent {
+    /// All of a torrent, with the usual check, from nobody yet.
+    #[must_use]
+    pub fn new(metainfo: Metainfo, root: PathBuf, purpose: Purpose) -> Self {
+        Self {
+            metainfo,
+            root,
+            purpose,
+            check: Check::default(),
+            choice: Choice::default(),
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            peers: Vec::new(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
 /// A torrent to be added of which a magnet link is all that is known (BEP 9).
 #[derive(Debug)]
 pub struct AddMagnet {
@@ -74,6 +93,24 @@ pub struct AddMagnet {
     pub hosts: Vec<(String, u16)>,
     /// Whether the metadata is all that is wanted: nothing is written, and no data is got.
     pub metadata_only: bool,
+}
+
+impl AddMagnet {
+    /// All of the link's torrent, with the usual check, from nobody yet.
+    #[must_use]
+    pub fn new(magnet: Magnet, root: PathBuf) -> Self {
+        Self {
+            magnet,
+            root,
+            check: Check::default(),
+            choice: Choice::default(),
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            peers: Vec::new(),
+            hosts: Vec::new(),
+            metadata_only: false,
+        }
+    }
 }
 
 /// Why a torrent was not added.
@@ -100,8 +137,12 @@ impl Session {
     /// A session whose behaviour is decided by `config`, `seed` and what it will be told.
     #[must_use]
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
-        let recorder = config.record.then(|| Recorder::new(&config, seed, now));
-        Self { machine: Machine::new(config, seed, now), recorder }
+        Self::with_seeds(config, seed.into(), now)
+    }
+
+    pub(crate) fn with_seeds(config: Config, seeds: Seeds, now: Instant) -> Self {
+        let recorder = config.record.then(|| Recorder::new(&config, seeds, now));
+        Self { machine: Machine::new(config, seeds, now), recorder }
     }
 
     /// Our peer id in every torrent.
@@ -116,7 +157,7 @@ impl Session {
     /// When it is there already or the session is shutting down.
     pub fn add_torrent(&mut self, now: Instant, add: AddTorrent) -> Result<TorrentKey, AddTorrentError> {
         if let Some(recorder) = &mut self.recorder {
-            recorder.add_torrent(now, &add);
+            recorder.call(now, Tag::AddTorrent, &add);
         }
         self.machine.add_torrent(now, add)
     }
@@ -129,7 +170,7 @@ impl Session {
     /// When it is there already or the session is shutting down.
     pub fn add_magnet(&mut self, now: Instant, add: AddMagnet) -> Result<TorrentKey, AddTorrentError> {
         if let Some(recorder) = &mut self.recorder {
-            recorder.add_magnet(now, &add);
+            recorder.call(now, Tag::AddMagnet, &add);
         }
         self.machine.add_magnet(now, add)
     }
@@ -144,7 +185,7 @@ impl Session {
     /// Closes a torrent's connections, tells its trackers, saves its state and forgets it.
     pub fn remove_torrent(&mut self, now: Instant, torrent: TorrentKey) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.remove_torrent(now, torrent);
+            recorder.call(now, Tag::RemoveTorrent, &torrent);
         }
         self.machine.remove_torrent(now, torrent);
     }
@@ -153,7 +194,7 @@ impl Session {
     /// by the old choice goes on downloading where the new one wants more.
     pub fn set_choice(&mut self, now: Instant, torrent: TorrentKey, choice: Choice) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.set_choice(now, torrent, &choice);
+            recorder.call(now, Tag::SetChoice, &(torrent, &choice));
         }
         self.machine.set_choice(now, torrent, choice);
     }
@@ -161,7 +202,7 @@ impl Session {
     /// Gives a torrent a further address to try.
     pub fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.add_peer(now, torrent, addr);
+            recorder.call(now, Tag::AddPeer, &(torrent, addr));
         }
         self.machine.add_peer(now, torrent, addr);
     }
@@ -170,7 +211,7 @@ impl Session {
     /// 70 of them. [`Event::Scraped`] tells.
     pub fn scrape(&mut self, now: Instant, url: String, hashes: Vec<InfoHash>) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.scrape(now, &url, &hashes);
+            recorder.call(now, Tag::Scrape, &(&url, &hashes));
         }
         self.machine.scrape(now, url, hashes);
     }
@@ -178,7 +219,7 @@ impl Session {
     /// Ends everything in order: trackers are told, state is saved. See [`Session::is_shut_down`].
     pub fn shut_down(&mut self, now: Instant) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.shut_down(now);
+            recorder.call(now, Tag::ShutDown, &());
         }
         self.machine.shut_down(now);
     }
@@ -192,7 +233,7 @@ impl Session {
     /// Whether to take a connection from `addr`; `None`: refuse it.
     pub fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
         if let Some(recorder) = &mut self.recorder {
-            recorder.accept(now, addr);
+            recorder.call(now, Tag::Accept, &addr);
         }
         self.machine.accept(now, addr)
     }
@@ -223,7 +264,7 @@ impl Session {
         if let Some(recorder) = &mut self.recorder {
             recorder.tick(now);
             if is_due {
-                recorder.timeout(now);
+                recorder.call(now, Tag::Timeout, &());
             }
         }
         if is_due {
@@ -290,11 +331,20 @@ impl Session {
         self.machine.torrent(torrent).map(Torrent::info_hash)
     }
 
+    pub(crate) fn peer(&self, peer: PeerKey) -> Option<&Peer> {
+        self.machine.peer(peer)
+    }
+
     /// A part of the recording is written, or recording ends here.
     fn on_recorded(&mut self, result: Result<(), DiskError>) {
         let Some(recorder) = &mut self.recorder else { return };
         match result {
-            Ok(()) => recorder.on_written(),
+            Ok(()) => {
+                if let Some(len) = recorder.on_written() {
+                    self.recorder = None;
+                    self.machine.tell(Event::RecordFull { len });
+                }
+            }
             Err(error) => {
                 self.recorder = None;
                 self.machine.tell(Event::RecordFailed { error });

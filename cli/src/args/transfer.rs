@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use peerless_core::Check;
 
 use crate::files::FileSpec;
-use crate::values::{PeerName, parse_duration, parse_ratio, parse_tracker};
+use crate::values::{PeerName, parse_duration, parse_ratio, parse_size, parse_tracker};
 
 /// Arguments of `download`.
 #[derive(Debug, Args)]
@@ -134,8 +134,16 @@ pub struct NetworkArgs {
     #[arg(value_parser = only(&["disable", "prefer", "require"], EncryptionArg::Disable))]
     pub encryption: Option<EncryptionArg>,
     /// Write the session's inputs to FILE, for `replay`
+    ///
+    /// Payload is left out. FILE has the names, addresses and trackers of the transfer.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// The longest that the recording gets
+    ///
+    /// There it ends, and the transfer goes on. What is done again begins with a session's birth, so it
+    /// is the beginning that is kept.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    pub record_size: u64,
 }
 
 /// When seeding ends.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use peerless_core::text::escaped;
-use peerless_core::{ReplayError, replay};
+use peerless_core::{RecordingEnd, ReplayError, replay};
 
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Failure};
@@ -18,9 +18,11 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let replayed = replay(&recording).map_err(|error| {
         let exit = match error {
             ReplayError::Diverged(_) => Exit::Diverged,
-            ReplayError::NotARecording | ReplayError::NoBeginning | ReplayError::Damaged { .. } => {
-                Exit::Other
-            }
+            ReplayError::NotARecording
+            | ReplayError::OtherFormat { .. }
+            | ReplayError::NoBeginning
+            | ReplayError::Damaged { .. }
+            | ReplayError::Unknown { .. } => Exit::Other,
         };
         Failure::new(exit, args.file.display(), error)
     })?;
@@ -28,8 +30,15 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let (calls, outputs) = (replayed.call_count, replayed.output_count);
     let time = format::elapsed(replayed.time);
     out::print(&format!("{}: the same again: {calls} calls, {outputs} outputs, {time}\n", escaped(&file)))?;
-    if replayed.cut_len > 0 {
-        out::tell(&format!("{}: cut off: its last {} bytes say nothing", escaped(&file), replayed.cut_len));
+    match (replayed.end, replayed.cut_len) {
+        (RecordingEnd::ShutDown, _) => {}
+        (RecordingEnd::Full, _) => out::tell(&format!("{}: ends where it was full", escaped(&file))),
+        (RecordingEnd::CutOff, 0) => {
+            out::tell(&format!("{}: ends before the session did", escaped(&file)));
+        }
+        (RecordingEnd::CutOff, len) => {
+            out::tell(&format!("{}: cut off: its last {len} bytes say nothing", escaped(&file)));
+        }
     }
     Ok(Exit::Done)
 }

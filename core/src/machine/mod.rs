@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::choice::Choice;
 use crate::config::Config;
-use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
+use crate::cx::{Cx, PeerTimer, Seeds, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
 use crate::job::{BuiltMetadata, JobDone, MetadataError, ResolveFor, StoredPiece};
@@ -64,11 +64,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(config: Config, seed: u64, now: Instant) -> Self {
+    pub(crate) fn new(config: Config, seeds: impl Into<Seeds>, now: Instant) -> Self {
         let progress_interval = config.progress_interval.map(|time| time.max(PROGRESS_INTERVAL_MIN));
         let config = Config { progress_interval, ..config };
         Self {
-            cx: Cx::new(config, seed, now),
+            cx: Cx::new(config, seeds, now),
             peers: Slab::default(),
             torrents: Slab::default(),
             by_hash: BTreeMap::new(),

@@ -1,29 +1,33 @@
 //! Recording what a session is told, so that all it did can be done again.
 //!
 //! A recording is a list of the calls that change a session, each with its time, and after each
-//! drain a digest of the outputs. Payload is left out: what counts is its length and the verdict on
+//! drain a word on each output. Payload is left out: what counts is its length and the verdict on
 //! it, and both are recorded. So are the bytes sent, as a digest without their payload.
 //!
-//! Layout: [`MAGIC`], then records. Each is a tag, the nanoseconds since the record before, and the
-//! call's arguments, with all numbers as LEB128 (seven bits a byte, the lowest first).
+//! Layout: [`frame`] around records. Each is a tag, the nanoseconds since the record before, and the
+//! call's arguments. [`shape`] says how to add what is new.
 
+mod call;
 mod codec;
 mod digest;
+mod frame;
+mod kind;
 mod payload;
-mod read;
+mod recorder;
 mod replay;
-mod write;
+mod shape;
 
-pub use replay::{Divergence, ReplayError, Replayed, replay};
-pub(crate) use write::Recorder;
+pub use frame::{RecordingEnd, sealed_recording, unsealed_recording};
+pub(crate) use recorder::Recorder;
+pub use replay::{Divergence, Replay, ReplayError, Replayed, Step, replay};
 
-/// What a recording begins with: its name, and the version of its layout.
-pub(crate) const MAGIC: &[u8; 8] = b"peerle\x00\x04";
+/// The version of the layout. Additions as [`shape`] has them need no other.
+const FORMAT: u32 = 5;
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Tag {
+pub(crate) enum Tag {
     New = 1,
     AddTorrent,
     RemoveTorrent,

@@ -1,17 +1,21 @@
 //! A recording, done again.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::time::Duration;
 
-use super::MAGIC;
-use super::codec::Reader;
+use super::call::{Call, Record};
+use super::codec::{PAYLOAD_LEN_MAX, Reader};
 use super::digest::Digest;
-use super::read::{Call, Record};
+use super::frame::{self, RecordingEnd};
+use super::payload::Stream;
+use super::{FORMAT, kind};
 use crate::input::Input;
 use crate::key::PeerKey;
-use crate::machine::Machine;
-use crate::peer::PartKind;
+use crate::output::Output;
+use crate::peer::{PartKind, Peer};
+use crate::session::Session;
 use crate::time::Instant;
 
 /// A recording that was done again with the same outputs.
@@ -23,21 +27,37 @@ pub struct Replayed {
     pub output_count: u64,
     /// The session's length.
     pub time: Duration,
-    /// Bytes at the end that are no whole record: the recording was cut off.
+    /// Bytes at the end that say nothing: the recording was cut off.
     pub cut_len: usize,
+    /// How the recording ends.
+    pub end: RecordingEnd,
 }
 
 /// Why a recording was not done again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayError {
-    /// The file is no recording, or one of another version.
+    /// The file is no recording.
     NotARecording,
+    /// It is one of another format.
+    OtherFormat {
+        /// The format's number.
+        format: u32,
+        /// The version of the program that made it, if it says so.
+        program: Option<String>,
+    },
     /// It does not begin with the birth of a session.
     NoBeginning,
-    /// What it holds at this offset is no record, nor the beginning of one that was cut off.
+    /// Its bytes from this offset on are not those that were written.
     Damaged {
-        /// The offset of the record in the file.
+        /// The offset in the file.
         offset: usize,
+    },
+    /// It holds something that this version does not know.
+    Unknown {
+        /// The call before it, counted from 1.
+        call: u64,
+        /// The version of the program that made it.
+        program: String,
     },
     /// The session did something else than it had done.
     Diverged(Box<Divergence>),
@@ -56,19 +76,34 @@ pub struct Divergence {
     pub recorded: String,
     /// What comes of it now.
     pub replayed: String,
+    /// The version of the program that made the recording.
+    pub program: String,
 }
 
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PROGRAM: &str = env!("CARGO_PKG_VERSION");
         match self {
-            Self::NotARecording => f.write_str("not a recording of this version"),
+            Self::NotARecording => f.write_str("not a recording"),
+            Self::OtherFormat { format, program } => {
+                let by = program.as_deref().unwrap_or("an older version");
+                write!(
+                    f,
+                    "a recording of format {format}, made by {by}; {PROGRAM} reads format {FORMAT} alone"
+                )
+            }
             Self::NoBeginning => f.write_str("the recording does not begin with a session"),
-            Self::Damaged { offset } => write!(f, "damaged at byte {offset}"),
-            Self::Diverged(at) => write!(
-                f,
-                "diverged after call {} at {:?}, {}: recorded {}, replayed {}",
-                at.call, at.time, at.what, at.recorded, at.replayed
-            ),
+            Self::Damaged { offset } => write!(f, "damaged at byte {offset} or soon behind it"),
+            Self::Unknown { call, program } => {
+                write!(
+                    f,
+                    "holds something behind call {call} that {PROGRAM} does not know; made by {program}"
+                )
+            }
+            Self::Diverged(at) => {
+                write!(f, "diverged after call {} at {:?}, {}: ", at.call, at.time, at.what)?;
+                write!(f, "recorded by {} {}, replayed {}", at.program, at.recorded, at.replayed)
+            }
         }
     }
 }
@@ -80,182 +115,258 @@ impl std::error::Error for ReplayError {}
 /// # Errors
 /// When it is no recording, or where the session now does something else.
 pub fn replay(recording: &[u8]) -> Result<Replayed, ReplayError> {
-    let rest = recording.strip_prefix(MAGIC.as_slice()).ok_or(ReplayError::NotARecording)?;
-    let mut reader = Reader::new(rest);
-    let mut replay = match Record::read(&mut reader, |_| None) {
-        Some(Record { passed, call: Call::New { seed, config } }) => {
-            let now = Instant::from_start(passed);
-            Replay::new(Machine::new(config, seed, now), now)
-        }
-        Some(_) | None => return Err(ReplayError::NoBeginning),
-    };
-    let mut cut_len = 0;
-    while !reader.rest().is_empty() {
-        let before = reader.rest();
-        let machine = &replay.machine;
-        let geometry = |key| machine.torrent(key).map(|torrent| *torrent.storage.metainfo.geometry());
-        let Some(record) = Record::read(&mut reader, geometry) else {
-            // A record that ran out of bytes was being written. Zeros are a part that a crash has
-            // kept from being written, before one that was. Anything else is damage.
-            let is_unwritten = reader.ran_out() || before.first() == Some(&0);
-            if is_unwritten && before.len() < TAIL_LEN_MAX {
-                cut_len = before.len();
-                break;
-            }
-            return Err(ReplayError::Damaged { offset: recording.len() - before.len() });
-        };
-        replay.step(record)?;
-    }
-    let time = replay.now.since_start();
-    Ok(Replayed { call_count: replay.call_count, output_count: replay.output_count, time, cut_len })
+    let mut replay = Replay::new(recording)?;
+    while replay.step()?.is_some() {}
+    Ok(replay.sum())
 }
 
-/// What a crash can leave of a record at the end of a recording: a part of the last write.
-const TAIL_LEN_MAX: usize = 1024 * 1024;
-
-struct Replay {
-    machine: Machine,
+/// A recording that is done again step by step.
+#[derive(Debug)]
+pub struct Replay {
+    content: Vec<u8>,
+    /// Where in the content the next record begins, and the last call.
+    at: usize,
+    last_at: usize,
+    session: Session,
     now: Instant,
-    call_count: u64,
-    output_count: u64,
-    last: String,
+    streams: BTreeMap<PeerKey, Stream>,
+    /// Of all outputs, and of all that was sent.
+    digest: Digest,
+    sent_digest: Digest,
+    sum: Replayed,
+    program: String,
+}
+
+/// What a step was.
+#[derive(Debug)]
+pub enum Step {
+    /// The session was told something.
+    Call,
+    /// It gave these outputs.
+    Outputs(Vec<Output>),
 }
 
 impl Replay {
-    const fn new(machine: Machine, now: Instant) -> Self {
-        Self { machine, now, call_count: 1, output_count: 0, last: String::new() }
+    /// Begins with the birth of the session.
+    ///
+    /// # Errors
+    /// When it is no recording of this format.
+    pub fn new(recording: &[u8]) -> Result<Self, ReplayError> {
+        let frame::Opened { program, content, cut_len, end } = frame::open(recording)?;
+        let mut reader = Reader::new(&content, &|_| None);
+        let Some(Record { passed, call: Call::New(seeds, config) }) = Record::read(&mut reader) else {
+            return Err(ReplayError::NoBeginning);
+        };
+        let now = Instant::from_start(passed);
+        let at = content.len() - reader.rest().len();
+        Ok(Self {
+            at,
+            last_at: 0,
+            content,
+            session: Session::with_seeds(config, seeds, now),
+            now,
+            streams: BTreeMap::new(),
+            digest: Digest::default(),
+            sent_digest: Digest::default(),
+            sum: Replayed { call_count: 1, output_count: 0, time: passed, cut_len, end },
+            program: program.to_owned(),
+        })
     }
 
-    fn step(&mut self, record: Record) -> Result<(), ReplayError> {
+    /// The session as it is now.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The time of the last step.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn sum(&self) -> Replayed {
+        Replayed { time: self.now.since_start(), ..self.sum.clone() }
+    }
+
+    /// Does the next step; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the session now does something else.
+    pub fn step(&mut self) -> Result<Option<Step>, ReplayError> {
+        let Some((record, next_at)) = self.read(self.at) else {
+            if self.at == self.content.len() {
+                return Ok(None);
+            }
+            let (call, program) = (self.sum.call_count, self.program.clone());
+            return Err(ReplayError::Unknown { call, program });
+        };
         let now = self.now + record.passed;
         self.now = now;
-        if let Call::Outputs { count, digest } = record.call {
-            return self.compare_outputs(count, digest);
+        let at = std::mem::replace(&mut self.at, next_at);
+        if let Call::Outputs(recorded) = record.call {
+            return self.compare_outputs(&recorded).map(|outputs| Some(Step::Outputs(outputs)));
         }
-        self.call_count += 1;
-        self.last = describe(&record.call);
-        match record.call {
-            Call::New { .. } | Call::Outputs { .. } => {}
-            Call::AddTorrent(add) => drop(self.machine.add_torrent(now, *add)),
-            Call::AddMagnet(add) => drop(self.machine.add_magnet(now, *add)),
-            Call::RemoveTorrent(torrent) => self.machine.remove_torrent(now, torrent),
-            Call::SetChoice(torrent, choice) => self.machine.set_choice(now, torrent, choice),
-            Call::AddPeer(torrent, addr) => self.machine.add_peer(now, torrent, addr),
-            Call::ShutDown => self.machine.shut_down(now),
-            Call::Accept(addr) => drop(self.machine.accept(now, addr)),
-            Call::Connected(peer) => self.machine.handle_input(now, Input::Connected { peer }),
-            Call::Received(peer, bytes) => {
-                self.machine.handle_input(now, Input::Received { peer, bytes: &bytes });
+        self.sum.call_count += 1;
+        self.last_at = at;
+        self.perform(now, record.call)?;
+        Ok(Some(Step::Call))
+    }
+
+    /// The record that begins here, and where the next one does.
+    fn read(&self, at: usize) -> Option<(Record, usize)> {
+        let geometries = |key| self.session.metainfo(key).map(|metainfo| *metainfo.geometry());
+        let mut reader = Reader::new(self.content.get(at..).unwrap_or_default(), &geometries);
+        let record = Record::read(&mut reader)?;
+        Some((record, self.content.len() - reader.rest().len()))
+    }
+
+    fn perform(&mut self, now: Instant, call: Call) -> Result<(), ReplayError> {
+        let session = &mut self.session;
+        match call {
+            Call::New(..) | Call::Outputs(_) => {}
+            Call::AddTorrent(add) => drop(session.add_torrent(now, *add)),
+            Call::AddMagnet(add) => drop(session.add_magnet(now, *add)),
+            Call::RemoveTorrent(torrent) => session.remove_torrent(now, torrent),
+            Call::SetChoice(torrent, choice) => session.set_choice(now, torrent, choice),
+            Call::AddPeer(torrent, addr) => session.add_peer(now, torrent, addr),
+            Call::ShutDown => session.shut_down(now),
+            Call::Accept(addr) => drop(session.accept(now, addr)),
+            Call::Connected(peer) => session.handle_input(now, Input::Connected { peer }),
+            Call::Received(peer, runs) => {
+                let Some(bytes) = self.streams.entry(peer).or_default().unpack(&runs, PAYLOAD_LEN_MAX) else {
+                    let (call, program) = (self.sum.call_count, self.program.clone());
+                    return Err(ReplayError::Unknown { call, program });
+                };
+                session.handle_input(now, Input::Received { peer, bytes: &bytes });
             }
-            Call::Closed(peer, cause) => self.machine.handle_input(now, Input::Closed { peer, cause }),
-            Call::Done(Some(done)) => self.machine.handle_input(now, Input::Done(done)),
-            Call::Done(None) => {}
-            Call::Timeout => self.machine.handle_timeout(now),
-            Call::Datagram(from, bytes) => {
-                self.machine.handle_input(now, Input::Datagram { from, bytes: &bytes });
+            Call::Closed(peer, cause) => {
+                self.streams.remove(&peer);
+                session.handle_input(now, Input::Closed { peer, cause });
             }
-            Call::Scrape(url, hashes) => self.machine.scrape(now, url, hashes),
-            Call::Sent { peer, len, digest } => {
+            Call::Datagram(from, bytes) => session.handle_input(now, Input::Datagram { from, bytes: &bytes }),
+            Call::Done(done) => session.handle_input(now, Input::Done(done)),
+            Call::Scrape(url, hashes) => session.scrape(now, url, hashes),
+            Call::Timeout => session.handle_timeout(now),
+            Call::Sent(peer, len, digest) => {
                 self.compare_sent(peer, len, digest)?;
-                self.machine.sent(now, peer, len);
+                self.session.sent(now, peer, len);
             }
         }
         Ok(())
     }
 
-    fn compare_outputs(&mut self, count: u64, digest: u64) -> Result<(), ReplayError> {
-        let (mut replayed, mut shown) = (Digest::default(), Vec::new());
-        for _ in 0..count {
-            let Some(output) = self.machine.poll_output() else { break };
-            output.hash(&mut replayed);
-            shown.push(output);
+    fn compare_outputs(&mut self, recorded: &[(u8, u16)]) -> Result<Vec<Output>, ReplayError> {
+        let mut outputs = Vec::new();
+        loop {
+            let (output, want) = (self.session.poll_output(), recorded.get(outputs.len()));
+            if let Some(output) = &output {
+                output.hash(&mut self.digest);
+                if let Output::Close { peer, .. } = output {
+                    self.streams.remove(peer);
+                }
+            }
+            let got = output.as_ref().map(|output| (kind::kind(output), self.digest.short()));
+            if got.as_ref() != want {
+                return Err(self.other_output(outputs.len() + 1, want.copied(), output.as_ref()));
+            }
+            let Some(output) = output else { break };
+            outputs.push(output);
         }
-        self.output_count += shown.len() as u64;
-        if shown.len() as u64 == count && replayed.finish() == digest {
-            return Ok(());
-        }
-        Err(self.diverged(format!("{count} outputs"), format!("{shown:?}")))
+        self.sum.output_count += outputs.len() as u64;
+        Ok(outputs)
     }
 
-    fn compare_sent(&self, peer: PeerKey, len: usize, digest: u64) -> Result<(), ReplayError> {
-        let (queue_len, replayed) = sent_digest(self.machine.peer(peer), len);
-        if queue_len >= len && replayed == digest {
+    fn other_output(&self, number: usize, want: Option<(u8, u16)>, got: Option<&Output>) -> ReplayError {
+        let same_kind = want.map(|(kind, _)| kind) == got.map(kind::kind);
+        let other = if same_kind { "another " } else { "" };
+        let recorded = want.map_or("nothing more", |(kind, _)| kind::name(kind));
+        let replayed = got.map_or_else(|| "nothing more".to_owned(), |output| format!("{output:?}"));
+        self.diverged(format!("as output {number} {other}{recorded}"), replayed)
+    }
+
+    fn compare_sent(&mut self, key: PeerKey, len: usize, digest: u16) -> Result<(), ReplayError> {
+        let queue_len = self.session.peer(key).map_or(0, |peer| {
+            digest_sent(&mut self.sent_digest, peer, len);
+            peer.queue.len()
+        });
+        if queue_len >= len && self.sent_digest.short() == digest {
             return Ok(());
         }
-        let replayed = format!("{queue_len} to send, {replayed:08x}");
-        Err(self.diverged(format!("{len} bytes to {peer:?}, {digest:08x}"), replayed))
+        let replayed = format!("{queue_len} to send, of which the first are others or fewer");
+        Err(self.diverged(format!("{len} bytes sent to {key:?}"), replayed))
     }
 
     fn diverged(&self, recorded: String, replayed: String) -> ReplayError {
-        let (call, time, what) = (self.call_count, self.now.since_start(), self.last.clone());
-        ReplayError::Diverged(Box::new(Divergence { call, time, what, recorded, replayed }))
+        let what = self.read(self.last_at).map_or_else(String::new, |(record, _)| describe(&record.call));
+        let (call, time, program) = (self.sum.call_count, self.now.since_start(), self.program.clone());
+        ReplayError::Diverged(Box::new(Divergence { call, time, what, recorded, replayed, program }))
     }
 }
 
 fn describe(call: &Call) -> String {
-    if let Call::Received(peer, bytes) = call {
-        format!("{} bytes from {peer:?}", bytes.len())
-    } else {
-        format!("{call:?}")
-    }
+    if let Call::Received(peer, _) = call { format!("bytes from {peer:?}") } else { format!("{call:?}") }
 }
 
-/// How much waits for a peer, and the digest of what of the protocol is in its first `len` bytes.
-pub(super) fn sent_digest(peer: Option<&crate::peer::Peer>, len: usize) -> (usize, u64) {
-    let (mut digest, mut left) = (Digest::default(), len);
-    for (kind, part) in peer.into_iter().flat_map(|peer| peer.queue.parts()) {
+/// Adds what of the protocol is in the first `len` bytes that wait for a peer.
+pub(super) fn digest_sent(digest: &mut Digest, peer: &Peer, len: usize) {
+    let mut left = len;
+    left.hash(digest);
+    for (kind, part) in peer.queue.parts() {
         let part = part.get(..left.min(part.len())).unwrap_or_default();
         if kind == PartKind::Protocol {
-            digest.write(part);
+            part.hash(digest);
         }
         left -= part.len();
         if left == 0 {
             break;
         }
     }
-    (peer.map_or(0, |peer| peer.queue.len()), digest.finish() >> 32)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::Put;
+    use super::super::{Recorder, Tag};
     use super::*;
     use crate::config::Config;
     use crate::job::Job;
-    use crate::record::Recorder;
+    use std::net::SocketAddr;
 
-    /// A session that is told to connect to nobody, twice.
-    fn recording() -> Vec<u8> {
-        let mut recorder = Recorder::new(&Config::default(), 1, Instant::START);
-        recorder.accept(Instant::START, "192.0.2.1:6881".parse().unwrap());
-        recorder.accept(Instant::START, "[2001:db8::1]:6881".parse().unwrap());
+    /// A session that is told to connect to nobody, twice, and what is appended.
+    fn recording(config: &Config, more: &impl Put) -> Vec<u8> {
+        let mut recorder = Recorder::new(config, 1.into(), Instant::START);
+        for addr in ["192.0.2.1:6881", "[2001:db8::1]:6881"] {
+            recorder.call(Instant::START, Tag::Accept, &addr.parse::<SocketAddr>().unwrap());
+        }
+        recorder.call(Instant::START, Tag::Accept, more);
         let Some(Job::Record { bytes, .. }) = recorder.take_part(true) else { panic!("nothing to write") };
         bytes
     }
 
-    /// Where the second of the two calls begins: tag, time, 1 + 16 bytes of address, 2 of port.
-    fn last_at() -> usize {
-        recording().len() - (1 + 1 + 1 + 16 + 2)
+    #[test]
+    fn what_is_no_call_is_told() {
+        let unknown = replay(&recording(&Config::default(), &3_u64)).unwrap_err();
+        let program = env!("CARGO_PKG_VERSION").to_owned();
+        assert_eq!(unknown, ReplayError::Unknown { call: 3, program });
+        let addr: SocketAddr = "192.0.2.1:6881".parse().unwrap();
+        let replayed = replay(&recording(&Config::default(), &addr)).unwrap();
+        assert_eq!((replayed.call_count, replayed.end), (4, RecordingEnd::ShutDown));
     }
 
     #[test]
-    fn a_recording_cut_off_within_a_call_is_done_again_up_to_it() {
-        let whole = recording();
-        assert_eq!(replay(&whole).map(|replayed| (replayed.call_count, replayed.cut_len)), Ok((3, 0)));
-        for len in last_at()..whole.len() {
-            let replayed = replay(&whole[..len]).map(|replayed| (replayed.call_count, replayed.cut_len));
-            assert_eq!(replayed, Ok((2, len - last_at())));
-        }
-        let hole = [&whole[..], &[0; 9]].concat();
-        assert_eq!(replay(&hole).map(|replayed| replayed.cut_len), Ok(9));
-    }
-
-    #[test]
-    fn what_is_no_call_and_not_cut_off_is_damage() {
-        for (at, byte) in [(0, 0xFF), (2, 17)] {
-            let mut damaged = recording();
-            damaged[last_at() + at] = byte;
-            damaged.extend([0; 32]);
-            assert_eq!(replay(&damaged), Err(ReplayError::Damaged { offset: last_at() }), "byte {at}");
+    fn a_recording_is_never_longer_than_it_may_be() {
+        for record_len_max in (0..2000).step_by(100) {
+            let config = Config { record_len_max, ..Config::default() };
+            let addr: SocketAddr = "192.0.2.1:6881".parse().unwrap();
+            let bytes = recording(&config, &addr);
+            match replay(&bytes) {
+                Ok(replayed) => assert_eq!(replayed.end, RecordingEnd::ShutDown),
+                Err(error) => assert_eq!(error, ReplayError::NoBeginning, "{record_len_max}"),
+            }
+            assert!(bytes.len() as u64 <= record_len_max.max(100), "{record_len_max}: {}", bytes.len());
         }
     }
 }
