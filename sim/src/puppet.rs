@@ -1,6 +1,7 @@
 //! Scripted peers: each does by its plan what an honest client would not.
 
 mod metadata;
+mod pex;
 mod plan;
 
 pub use plan::{Flood, Meta, Plan, Serve, Shake};
@@ -205,7 +206,7 @@ impl Puppet {
         let info_hash = *self.sample.metainfo.info_hash().as_bytes();
         let mut out = match self.plan.shake {
             Shake::Right | Shake::Mirror => {
-                speak::handshake_with(&metadata::reserved(self.plan.metadata), &info_hash, &peer_id)
+                speak::handshake_with(&self.plan.reserved(), &info_hash, &peer_id)
             }
             Shake::WrongHash => speak::handshake(&info_hash.map(|byte| !byte), &peer_id),
             Shake::Never => return,
@@ -221,6 +222,9 @@ impl Puppet {
         }
         if self.plan.asks {
             speak::message(&mut out, speak::INTERESTED, &[], &[]);
+        }
+        if self.plan.flood == Some(Flood::Pex) {
+            pex::greet(&mut out);
         }
         metadata::greet(self.plan.metadata, self.sample.metainfo.info(), &mut out);
         acts.push(Act::Send(conn, out));
@@ -327,6 +331,7 @@ impl Puppet {
                 Flood::Unknown => speak::message(&mut out, 99, &[1], &[7; 20]),
                 Flood::Requests => speak::message(&mut out, speak::REQUEST, &[0, 0, 16 * 1024], &[]),
                 Flood::Blocks => speak::message(&mut out, speak::PIECE, &[0, 0], &[7; 16 * 1024]),
+                Flood::Pex => pex::names(&mut self.rng, &mut out),
                 Flood::Garbage => out = self.noise(FLOOD_LEN),
                 Flood::Frame => {
                     out.extend_from_slice(&[0xFF; 4]);

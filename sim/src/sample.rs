@@ -27,8 +27,23 @@ impl Sample {
     /// A torrent of one file whose tiers name these announce URLs.
     #[must_use]
     pub fn with_trackers(seed: u64, total_len: usize, piece_len: u32, tiers: &[&[&str]]) -> Self {
+        Self::of_one_file(seed, total_len, piece_len, tiers, false)
+    }
+
+    /// A private torrent (BEP 27) of one file whose tiers name these announce URLs.
+    #[must_use]
+    pub fn private(seed: u64, total_len: usize, piece_len: u32, tiers: &[&[&str]]) -> Self {
+        Self::of_one_file(seed, total_len, piece_len, tiers, true)
+    }
+
+    fn of_one_file(seed: u64, total_len: usize, piece_len: u32, tiers: &[&[&str]], private: bool) -> Self {
         let payload = payload(seed, total_len);
-        let info = info(&format!("sample-{seed}"), &format!("6:lengthi{total_len}e"), piece_len, &payload);
+        let content = format!("6:lengthi{total_len}e");
+        let mut info = info(&format!("sample-{seed}"), &content, piece_len, &payload);
+        if private {
+            info.pop();
+            info.extend_from_slice(b"7:privatei1ee");
+        }
         Self::build(&info, payload, tiers)
     }
 

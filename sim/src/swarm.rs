@@ -10,13 +10,15 @@ mod work;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use peerless_core::key::Slab;
 use peerless_core::magnet::Magnet;
 use peerless_core::rng::Rng;
-use peerless_core::{AddMagnet, AddTorrent, Check, Choice, Config, Instant, Output, Purpose, TorrentKey};
+use peerless_core::{
+    AddMagnet, AddTorrent, Check, Choice, Config, Instant, IpFamily, Output, Purpose, TorrentKey,
+};
 
 pub use self::datagrams::UdpTracker;
 use self::queue::{Scheduled, What};
@@ -39,6 +41,8 @@ pub struct Swarm {
     pub udp_trackers: BTreeMap<SocketAddr, UdpTracker>,
     /// Web seeds, by the host in their URL.
     pub web: BTreeMap<String, WebServer>,
+    /// The family of the next nodes' addresses.
+    pub family: IpFamily,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -119,6 +123,7 @@ impl Swarm {
             trackers: BTreeMap::new(),
             udp_trackers: BTreeMap::new(),
             web: BTreeMap::new(),
+            family: IpFamily::V4,
             names: BTreeMap::new(),
             now: Instant::START,
             rng: Rng::new(seed),
@@ -142,7 +147,11 @@ impl Swarm {
     #[must_use]
     pub fn next_addr(&self) -> SocketAddr {
         let [.., a, b, c] = u32::try_from(self.nodes.len() + 1).expect("fewer than 2^24 nodes").to_be_bytes();
-        SocketAddr::new(Ipv4Addr::new(10, a, b, c).into(), 6881)
+        let ip = match self.family {
+            IpFamily::V4 => Ipv4Addr::new(10, a, b, c).into(),
+            IpFamily::V6 => Ipv6Addr::from([0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c]).into(),
+        };
+        SocketAddr::new(ip, 6881)
     }
 
     /// The address of a node.

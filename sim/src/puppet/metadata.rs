@@ -13,11 +13,6 @@ const SESSION_ID: u8 = 3;
 /// Bytes of a piece.
 const PIECE_LEN: usize = 16 * 1024;
 
-/// The reserved bits of a handshake.
-pub(super) fn reserved(meta: Meta) -> [u8; 8] {
-    if meta == Meta::None { [0; 8] } else { [0, 0, 0, 0, 0, 0x10, 0, 0] }
-}
-
 /// Says what there is to say behind the handshake.
 pub(super) fn greet(meta: Meta, info: &[u8], out: &mut Vec<u8>) {
     let hello = |len: usize| format!("\0d1:md11:ut_metadatai{ID}ee13:metadata_sizei{len}ee").into_bytes();

@@ -73,6 +73,8 @@ pub enum Flood {
     Blocks,
     /// Random bytes behind a good handshake.
     Garbage,
+    /// Hundreds of addresses at which nobody is (BEP 11), always others.
+    Pex,
     /// One frame that says it is 4 GiB long, and its bytes.
     Frame,
 }
@@ -129,5 +131,11 @@ impl Plan {
     #[must_use]
     pub fn free_rider(mark: u8, addr: SocketAddr) -> Self {
         Self { dials: vec![addr], has: false, unchokes: false, asks: true, ..Self::seed(mark) }
+    }
+
+    /// The reserved bits of its handshake: those of the extension protocol, if it has a use for them.
+    pub(super) fn reserved(&self) -> [u8; 8] {
+        let speaks = self.metadata != Meta::None || self.flood == Some(Flood::Pex);
+        [0, 0, 0, 0, 0, if speaks { 0x10 } else { 0 }, 0, 0]
     }
 }
