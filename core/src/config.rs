@@ -30,6 +30,8 @@ pub struct Config {
     ///
     /// 1 by default, for workers that hash one piece after the other: none waits.
     pub hash_width: usize,
+    /// Whether peers tell us of others, and we them (BEP 11), in torrents that are not private.
+    pub pex: bool,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
@@ -52,6 +54,7 @@ impl Default for Config {
             requests_max: 500,
             metadata_len_max: 32 * 1024 * 1024,
             hash_width: 1,
+            pex: true,
             upload_slots: 8,
             progress_interval: None,
             record: false,

@@ -107,10 +107,12 @@ pub(crate) enum TorrentTimer {
     Metadata,
     /// Until a web seed may be asked again.
     Web,
+    /// Until peers are told of others that have come or left meanwhile.
+    Pex,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Announce,
         Self::Dial,
         Self::Choke,
@@ -120,6 +122,7 @@ impl TorrentTimer {
         Self::Progress,
         Self::Metadata,
         Self::Web,
+        Self::Pex,
     ];
 }
 

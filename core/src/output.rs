@@ -68,6 +68,8 @@ pub enum CloseReason {
     Timeout,
     /// Its place is needed for another.
     Crowded,
+    /// The torrent is private, and neither its trackers nor the user have named it (BEP 27).
+    Private,
     /// The torrent was removed, has failed, or the session is shutting down.
     TorrentGone,
 }

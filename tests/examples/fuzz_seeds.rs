@@ -186,6 +186,12 @@ fn extension() -> Vec<Seed> {
         hello("request", b"d8:msg_typei0e5:piecei7ee"),
         hello("data", b"d8:msg_typei1e5:piecei0e10:total_sizei34256eexx"),
         hello("reject", b"d8:msg_typei2e5:piecei7ee"),
+        hello(
+            "pex",
+            b"d5:added12:\x0A\0\0\x01\x1A\xE1\x0A\0\0\x02\0\x007:added.f2:\x02\x106:added618:\xFD\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\
+              \x1A\xE18:added6.f1:\x107:dropped6:\x0A\0\0\x03\x1A\xE18:dropped60:e",
+        ),
+        hello("pex_without_flags", b"d5:added6:\x0A\0\0\x01\x1A\xE1e"),
     ]
 }
 

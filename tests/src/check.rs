@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use peerless_core::extension::{Hello, MetadataMessage};
+use peerless_core::extension::{Hello, MetadataMessage, PEX_COUNT_MAX, PexMessage};
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::{Edit, Metainfo};
 use peerless_core::rng::Rng;
@@ -185,8 +185,7 @@ pub fn tracker(bytes: &[u8]) {
         }
         assert!(answer.peers.len() <= PEER_COUNT_MAX, "{} peers", answer.peers.len());
         for peer in answer.peers {
-            assert!(peer.port() != 0 && !peer.ip().is_unspecified(), "{peer} can't be dialled");
-            assert!(!peer.ip().is_multicast(), "{peer} is no one's address");
+            check_addr(&peer);
         }
         assert!(answer.warning.is_none_or(|text| text.len() <= 3 * 500), "the warning is a book");
         assert!(answer.tracker_id.is_none_or(|id| id.len() <= 256), "the tracker id is a book");
@@ -203,6 +202,12 @@ pub fn tracker(bytes: &[u8]) {
             assert!(refused, "we can't read our own answer: {error}");
         }
     }
+}
+
+/// A peer can be there.
+fn check_addr(addr: &SocketAddr) {
+    assert!(addr.port() != 0 && !addr.ip().is_unspecified(), "{addr} can't be dialled");
+    assert!(!addr.ip().is_multicast(), "{addr} is no one's address");
 }
 
 /// Arbitrary bytes are an answer of a UDP tracker or not; what is taken from it is within its bounds.
@@ -255,6 +260,23 @@ pub fn extension(bytes: &[u8]) {
     if let Ok(hello) = Hello::parse(bytes) {
         assert!(hello.client.as_ref().is_none_or(|name| name.chars().count() <= 64), "the name is a book");
         assert_eq!(Hello::parse(&hello.encode()), Ok(hello), "it reads differently when written out");
+    }
+    if let Ok(message) = PexMessage::parse(bytes) {
+        let PexMessage { added, dropped } = &message;
+        assert!(
+            added.len() <= PEX_COUNT_MAX && dropped.len() <= PEX_COUNT_MAX,
+            "more than a message may have"
+        );
+        added.iter().map(|(addr, _)| addr).chain(dropped).for_each(check_addr);
+        let again = PexMessage::parse(&message.encode()).expect("it reads when written out");
+        let sorted = |message: &PexMessage| {
+            // Addresses of the two families go into strings of their own.
+            let mut all = (message.added.clone(), message.dropped.clone());
+            all.0.sort_by_key(|(addr, _)| addr.is_ipv6());
+            all.1.sort_by_key(SocketAddr::is_ipv6);
+            all
+        };
+        assert_eq!(sorted(&again), sorted(&message), "it reads differently when written out");
     }
     if let Ok(Some(message)) = MetadataMessage::parse(bytes) {
         let again = message.encode();

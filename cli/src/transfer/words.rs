@@ -51,6 +51,7 @@ pub(super) fn close(reason: Option<CloseReason>) -> String {
         Some(CloseReason::Redundant) => "neither side has what the other wants".to_owned(),
         Some(CloseReason::Timeout) => "it was silent for too long".to_owned(),
         Some(CloseReason::Crowded) => "its place was needed".to_owned(),
+        Some(CloseReason::Private) => "the torrent is private".to_owned(),
         Some(CloseReason::TorrentGone) => "the torrent is over".to_owned(),
     }
 }

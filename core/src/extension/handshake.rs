@@ -116,7 +116,7 @@ mod tests {
 
     fn full() -> Hello {
         Hello {
-            ids: [Some(3), Some(0), Some(2)],
+            ids: [Some(3), Some(0), Some(2), Some(1)],
             client: Some("client 1.0".to_owned()),
             listen_port: Some(6881),
             request_max: Some(500),
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn it_looks_as_bep_10_has_it() {
-        let want = b"d1:md11:lt_donthavei0e11:upload_onlyi3e11:ut_metadatai2ee13:metadata_sizei31235e1:pi6881e4:reqqi500e\
+        let want = b"d1:md11:lt_donthavei0e11:upload_onlyi3e11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e1:pi6881e4:reqqi500e\
             11:upload_onlyi1e1:v10:client 1.06:yourip4:\xC0\0\x02\x01e";
         assert_eq!(full().encode(), want);
         assert_eq!(Hello::default().encode(), b"d1:mdee");

@@ -7,13 +7,16 @@
 mod dont_have;
 mod handshake;
 mod metadata;
+mod pex;
 mod upload_only;
 
 pub use handshake::{Hello, REQUESTS_TOLD};
 pub use metadata::{METADATA_PIECE_LEN, MetadataMessage};
+pub use pex::{PEX_COUNT_MAX, PexFlags, PexMessage};
 
 pub(crate) use dont_have::DontHave;
 pub(crate) use metadata::Metadata;
+pub(crate) use pex::Pex;
 pub(crate) use upload_only::UploadOnly;
 
 use std::fmt;
@@ -31,6 +34,8 @@ pub enum Kind {
     DontHave,
     /// BEP 9.
     Metadata,
+    /// BEP 11.
+    Pex,
 }
 
 /// What a peer does wrong with an extension.
@@ -67,7 +72,7 @@ pub(crate) trait Extension {
 }
 
 /// What an extension has found out, for the torrent to act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told<'a> {
     /// The peer will not want anything any more, or may again.
     UploadOnly,
@@ -80,6 +85,12 @@ pub(crate) enum Told<'a> {
     MetadataLen,
     /// The peer asks for metadata, or answers.
     Metadata(MetadataMessage<'a>),
+    /// The peer has said where it can be called.
+    Listens,
+    /// The peer has told of others.
+    Pex(PexMessage),
+    /// It is time to tell the peer of others.
+    PexDue,
 }
 
 /// What a peer has said of extensions, and their state. Made when it first says something.
@@ -92,14 +103,15 @@ pub(crate) struct Extended {
     pub(crate) upload_only: UploadOnly,
     dont_have: DontHave,
     pub(crate) metadata: Metadata,
+    pub(crate) pex: Pex,
 }
 
 impl Kind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; Self::COUNT] = [Self::UploadOnly, Self::DontHave, Self::Metadata];
+    pub const ALL: [Self; Self::COUNT] = [Self::UploadOnly, Self::DontHave, Self::Metadata, Self::Pex];
 
     /// How many there are.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 4;
 
     /// Its name in an extended handshake.
     #[must_use]
@@ -108,6 +120,7 @@ impl Kind {
             Self::UploadOnly => UploadOnly::NAME,
             Self::DontHave => DontHave::NAME,
             Self::Metadata => Metadata::NAME,
+            Self::Pex => Pex::NAME,
         }
     }
 
@@ -136,11 +149,12 @@ impl Extended {
         for (own, named) in self.ids.iter_mut().zip(hello.ids) {
             *own = named.unwrap_or(*own);
         }
-        let Self { upload_only, dont_have, metadata, .. } = self;
+        let Self { upload_only, dont_have, metadata, pex, .. } = self;
         let told = [
             upload_only.on_handshake(cx, hello),
             dont_have.on_handshake(cx, hello),
             metadata.on_handshake(cx, hello),
+            pex.on_handshake(cx, hello),
         ];
         told.into_iter().flatten().collect()
     }
@@ -156,19 +170,26 @@ impl Extended {
             Kind::UploadOnly => self.upload_only.on_message(cx, payload),
             Kind::DontHave => self.dont_have.on_message(cx, payload),
             Kind::Metadata => self.metadata.on_message(cx, payload),
+            Kind::Pex => self.pex.on_message(cx, payload),
         }
     }
 
     /// When time matters next to one of the extensions.
     pub(crate) fn timeout_at(&self) -> Option<Instant> {
-        let Self { upload_only, dont_have, metadata, .. } = self;
-        [upload_only.timeout_at(), dont_have.timeout_at(), metadata.timeout_at()].into_iter().flatten().min()
+        let Self { upload_only, dont_have, metadata, pex, .. } = self;
+        let all = [upload_only.timeout_at(), dont_have.timeout_at(), metadata.timeout_at(), pex.timeout_at()];
+        all.into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> Vec<Told<'static>> {
-        let Self { upload_only, dont_have, metadata, .. } = self;
-        let told = [upload_only.on_timeout(cx), dont_have.on_timeout(cx), metadata.on_timeout(cx)];
+        let Self { upload_only, dont_have, metadata, pex, .. } = self;
+        let told = [
+            upload_only.on_timeout(cx),
+            dont_have.on_timeout(cx),
+            metadata.on_timeout(cx),
+            pex.on_timeout(cx),
+        ];
         told.into_iter().flatten().collect()
     }
 }

@@ -66,6 +66,9 @@ impl Machine {
         if torrent.candidates.is_banned(now, addr, Some(peer_id)) {
             return Err(CloseReason::Banned);
         }
+        if torrent.is_strange(peer) {
+            return Err(CloseReason::Private);
+        }
         if let Some(other) = torrent.find_peer(peer_id) {
             if !self.is_preferred(peer, peer_id, other) {
                 return Err(CloseReason::Duplicate);
@@ -119,7 +122,7 @@ impl Machine {
     ) {
         let Some(torrent) = self.torrents.get_mut(key) else { return };
         for addr in addrs {
-            torrent.candidates.add(self.cx.now, &mut self.cx.rng, addr, source);
+            torrent.add_candidate(&mut self.cx, addr, source);
         }
         self.want_dial(key);
     }
@@ -194,11 +197,8 @@ impl Machine {
         self.cx.event(Event::PeerClosed { torrent: peer.torrent, peer: key, addr: peer.addr, reason });
         let Some(torrent_key) = peer.torrent else { return };
         let Some(torrent) = self.torrents.get_mut(torrent_key) else { return };
-        torrent.on_peer_gone(&mut self.cx, &mut self.peers, &peer);
-        if peer.outgoing {
-            let ended = ended(&peer, reason, torrent.is_leeching());
-            torrent.candidates.on_ended(self.cx.now, &mut self.cx.rng, peer.addr, ended);
-        }
+        let ended = ended(&peer, reason, torrent.is_leeching());
+        torrent.on_peer_gone(&mut self.cx, &mut self.peers, &peer, ended);
         torrent.refill(&mut self.cx, &mut self.peers);
         torrent.hurry_if_alone(&mut self.cx);
         self.want_dial(torrent_key);
@@ -216,6 +216,7 @@ fn ended(peer: &Peer, reason: Option<CloseReason>, leeching: bool) -> Ended {
             CloseReason::UnknownTorrent
             | CloseReason::Timeout
             | CloseReason::Crowded
+            | CloseReason::Private
             | CloseReason::TorrentGone,
         )
         | None => match peer.open() {

@@ -10,6 +10,7 @@ use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::choice::Choice;
 use crate::config::Config;
+use crate::extension::{Hello, Kind, PexMessage};
 use crate::id::PeerId;
 use crate::input::Input;
 use crate::job::{
@@ -52,9 +53,18 @@ impl Lab {
         Self::with_content(config, has, files(has))
     }
 
+    /// The same as [`Lab::new`], of a private torrent.
+    pub(crate) fn private(has: &str) -> Self {
+        Self::of(Config::default(), has, metainfo("name", has, file(has), true))
+    }
+
     fn with_content(config: Config, has: &str, content: Content) -> Self {
+        Self::of(config, has, metainfo("name", has, content, false))
+    }
+
+    fn of(config: Config, has: &str, metainfo: Metainfo) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
-        let (torrent, metainfo) = add(&mut machine, Instant::START, "name", has, content);
+        let torrent = add(&mut machine, Instant::START, &metainfo);
         let mut lab = Self::with(machine, torrent, metainfo);
         lab.open(has);
         lab
@@ -62,16 +72,28 @@ impl Lab {
 
     /// Such a torrent, of which the session knows the magnet link alone.
     pub(crate) fn of_magnet(config: Config, has: &str) -> Self {
-        Self::of_magnet_with(config, metainfo("name", has, file(has)), Vec::new())
+        Self::of_magnet_with(config, metainfo("name", has, file(has), false), Vec::new(), Vec::new())
     }
 
     /// A torrent of as many files as pieces, of which the session knows the magnet link alone; that
     /// names these files.
     pub(crate) fn of_magnet_with_files(has: &str, select: Vec<(u32, u32)>) -> Self {
-        Self::of_magnet_with(Config::default(), metainfo("name", has, files(has)), select)
+        Self::of_magnet_with(Config::default(), metainfo("name", has, files(has), false), select, Vec::new())
     }
 
-    fn of_magnet_with(config: Config, metainfo: Metainfo, select: Vec<(u32, u32)>) -> Self {
+    /// Such a magnet link of a private torrent, and a further tracker.
+    pub(crate) fn of_private_magnet(has: &str, tracker: &str) -> Self {
+        let metainfo = metainfo("name", has, file(has), true);
+        let tiers = metainfo.tiers().iter().cloned().chain([vec![tracker.to_owned()]]).collect();
+        Self::of_magnet_with(Config::default(), metainfo, Vec::new(), tiers)
+    }
+
+    fn of_magnet_with(
+        config: Config,
+        metainfo: Metainfo,
+        select: Vec<(u32, u32)>,
+        tiers: Vec<Vec<String>>,
+    ) -> Self {
         let mut machine = Machine::new(config, 1, Instant::START);
         let add = AddMagnet {
             magnet: Magnet { select, ..Magnet::of(&metainfo) },
@@ -79,7 +101,7 @@ impl Lab {
             check: Check::Auto,
             choice: Choice::default(),
             web_seeds: Vec::new(),
-            tiers: Vec::new(),
+            tiers,
             peers: Vec::new(),
             hosts: Vec::new(),
             metadata_only: false,
@@ -108,7 +130,8 @@ impl Lab {
 
     /// One more such torrent; what follows is about this one.
     pub(crate) fn add(&mut self, name: &str, has: &str) {
-        (self.torrent, self.metainfo) = add(&mut self.machine, self.now, name, has, file(has));
+        self.metainfo = metainfo(name, has, file(has), false);
+        self.torrent = add(&mut self.machine, self.now, &self.metainfo);
         self.open(has);
     }
 
@@ -207,6 +230,31 @@ impl Lab {
         peer
     }
 
+    /// Peer `number`, which can be called and takes all extensions under our own numbers, has connected.
+    pub(crate) fn exchanger(&mut self, number: u8) -> PeerKey {
+        self.exchanger_at(Self::addr(number), number)
+    }
+
+    /// The same, at any address.
+    pub(crate) fn exchanger_at(&mut self, addr: SocketAddr, number: u8) -> PeerKey {
+        let from = SocketAddr::new(addr.ip(), 40_000);
+        let peer = self.machine.accept(self.now, from).expect("room for a peer");
+        self.greet_with(peer, PeerId::new([number; 20]), RESERVED);
+        let ids = Kind::ALL.map(|kind| Some(kind.id()));
+        let your_ip = Some([192, 0, 2, 250].into());
+        self.hello(peer, &Hello { ids, listen_port: Some(addr.port()), your_ip, ..Hello::default() });
+        peer
+    }
+
+    pub(crate) fn hello(&mut self, peer: PeerKey, hello: &Hello) {
+        self.say(peer, Message::Extended { id: 0, payload: &hello.encode() });
+    }
+
+    /// The peer tells of these others.
+    pub(crate) fn tell(&mut self, peer: PeerKey, message: &PexMessage) {
+        self.say(peer, Message::Extended { id: Kind::Pex.id(), payload: &message.encode() });
+    }
+
     /// A peer that has these pieces and lets us request.
     pub(crate) fn giver(&mut self, number: u8, pieces: &str) -> PeerKey {
         let peer = self.peer(number);
@@ -254,6 +302,7 @@ impl Lab {
                 Message::AllowedFast { index } => format!("allowed fast {index}"),
                 Message::Bitfield { .. } => "bitfield".to_owned(),
                 Message::Extended { id: 0, .. } => "hello".to_owned(),
+                Message::Extended { payload, .. } if payload.starts_with(b"d5:added") => pex(payload),
                 Message::Extended { id, payload } => {
                     format!("extended {id} {}", String::from_utf8_lossy(payload))
                 }
@@ -290,6 +339,16 @@ impl Lab {
     }
 }
 
+/// Who is added, with flags, and who is dropped, each by its address without its port.
+fn pex(payload: &[u8]) -> String {
+    let message = PexMessage::parse(payload).expect("a message of peer exchange");
+    let added = message.added.iter().map(|(addr, flags)| format!(" +{}/{:x}", addr.ip(), flags.0));
+    let mut told: Vec<String> =
+        added.chain(message.dropped.iter().map(|addr| format!(" -{}", addr.ip()))).collect();
+    told.sort();
+    format!("pex{}", told.concat())
+}
+
 fn file(has: &str) -> Content {
     Content::File(u64::from(PIECE_LEN) * has.len() as u64)
 }
@@ -299,12 +358,12 @@ fn files(has: &str) -> Content {
     Content::Folder(files.collect())
 }
 
-fn metainfo(name: &str, has: &str, content: Content) -> Metainfo {
+fn metainfo(name: &str, has: &str, content: Content, private: bool) -> Metainfo {
     let create = Create {
         name: name.to_owned(),
         content,
         piece_len: PIECE_LEN,
-        private: false,
+        private,
         source: None,
         tiers: vec![vec!["http://tracker/announce".to_owned()]],
         web_seeds: Vec::new(),
@@ -315,14 +374,7 @@ fn metainfo(name: &str, has: &str, content: Content) -> Metainfo {
     Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap()
 }
 
-fn add(
-    machine: &mut Machine,
-    now: Instant,
-    name: &str,
-    has: &str,
-    content: Content,
-) -> (TorrentKey, Metainfo) {
-    let metainfo = metainfo(name, has, content);
+fn add(machine: &mut Machine, now: Instant, metainfo: &Metainfo) -> TorrentKey {
     let add = AddTorrent {
         metainfo: metainfo.clone(),
         root: PathBuf::new(),
@@ -334,5 +386,5 @@ fn add(
         peers: Vec::new(),
         hosts: Vec::new(),
     };
-    (machine.add_torrent(now, add).unwrap(), metainfo)
+    machine.add_torrent(now, add).unwrap()
 }

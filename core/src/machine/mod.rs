@@ -401,6 +401,7 @@ impl Machine {
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Metadata => torrent.on_metadata_timer(cx, peers),
             TorrentTimer::Web => torrent.on_web_timer(cx),
+            TorrentTimer::Pex => torrent.on_pex_timer(cx, peers),
             TorrentTimer::Store => torrent.on_store_timer(cx),
             TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {

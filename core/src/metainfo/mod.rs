@@ -145,6 +145,13 @@ impl Metainfo {
         self.private
     }
 
+    /// Whether the torrent may be announced at `url`: at its own trackers alone if it is private and
+    /// names any (BEP 27).
+    #[must_use]
+    pub fn may_announce_at(&self, url: &str) -> bool {
+        !self.private || self.tiers.is_empty() || self.tiers.iter().flatten().any(|own| own == url)
+    }
+
     /// Announce URLs by tier (BEP 12); a lone `announce` is one tier of one.
     #[must_use]
     pub fn tiers(&self) -> &[Vec<String>] {

@@ -119,7 +119,7 @@ macro_rules! growing {
 growing! {
     Config {} {
         1 listen_port, 2 peers_max, 3 half_open_max, 4 buffer_len_max, 5 requests_max,
-        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval
+        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex
     } not { record, record_len_max } else Self::default()
 }
 

@@ -1,16 +1,28 @@
 //! Addresses where a peer of this torrent may be: which to dial next, and which never again.
 
+mod bans;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::addr::{Reach, usable};
 use crate::id::PeerId;
 use crate::rng::Rng;
 use crate::time::Instant;
+use bans::Bans;
 
 /// Addresses kept for one torrent. Trackers and peers can name any number; libtorrent keeps 3,000,
 /// and a torrent never dials a tenth of that.
 const CANDIDATES_MAX: usize = 1000;
+
+/// Addresses kept of those that one host has named by peer exchange: a quarter of all, so that no
+/// peer decides whom we dial.
+const OF_ONE_GIVER_MAX: usize = CANDIDATES_MAX / 4;
+
+/// Ports at one public address that peers may name. More are hardly behind one router, and each is a
+/// call that somebody who has no part in the swarm would get.
+const PORTS_NAMED_MAX: usize = 4;
 
 /// The pause after the first failure: a peer that is just starting is there a moment later.
 const BACKOFF_START: Duration = Duration::from_secs(1);
@@ -22,22 +34,20 @@ const BACKOFF_FACTOR: u32 = 3;
 /// grows no longer: after six minutes.
 const FAILURES_MAX: u32 = 6;
 
+/// Failures in a row after which an address that a peer has named rests. Many such peers can't be
+/// called at all.
+const NAMED_FAILURES_MAX: u32 = 3;
+
+/// How long it rests. It stays known meanwhile: or a peer that names it again and again would have
+/// us call somebody's address without end.
+const REST_TIME: Duration = Duration::from_secs(30 * 60);
+
 /// The pause after a connection that had worked, and the first after one that came to nothing.
 const RETRY_AFTER_OPEN: Duration = Duration::from_secs(30);
 
 /// The pause after a connection in which neither side had anything for the other, and the longest
 /// after those that came to nothing.
 const RETRY_AFTER_REDUNDANT: Duration = Duration::from_secs(30 * 60);
-
-/// How long a ban lasts: longer than a poisoner's patience, short enough for a reused address.
-const BAN_TIME: Duration = Duration::from_secs(60 * 60);
-
-/// Bans of single ports after which an address is refused whole. Many people share an address, so
-/// one bad peer is no reason.
-const PORTS_BANNED_MAX: usize = 3;
-
-/// Bans remembered; the oldest go first.
-const BANS_MAX: usize = 500;
 
 /// Where an address comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +56,11 @@ pub(crate) enum Source {
     User,
     /// A tracker: it is forgotten when it fails too often, and a tracker may name it again.
     Tracker,
+    /// A peer (BEP 11).
+    Pex {
+        /// The host that named it.
+        giver: IpAddr,
+    },
 }
 
 /// How a connection to a candidate ended.
@@ -65,61 +80,217 @@ pub(crate) enum Ended {
     Useless,
 }
 
+/// In which order addresses are dialled that are ready: one set each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    User,
+    Tracker,
+    Pex,
+    /// It has failed, whoever but the user named it.
+    Failed,
+}
+
+const RANK_COUNT: usize = 4;
+
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     source: Source,
     failures: u32,
-    /// When it may be dialled; `None` while it is, or when it must not be.
-    ready: Option<(Instant, u32)>,
-    useless: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// It may be dialled from this time on.
+    Ready { rank: Rank, at: Instant, tie: u32 },
+    /// It is dialled, or connected.
+    Busy,
+    /// It is not dialled; from `until` on its sources may bring it back, if there is such a time.
+    Resting { since: Instant, until: Option<Instant> },
 }
 
 /// What is known of where peers are.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     by_addr: BTreeMap<SocketAddr, Candidate>,
-    /// By time, then by chance: what the sources say first has no advantage.
-    ready: BTreeSet<((Instant, u32), SocketAddr)>,
-    /// Until when, who.
-    bans: Vec<(Instant, SocketAddr, Option<PeerId>)>,
+    /// Those that are ready, by rank: by time, then by chance: what the sources say first has no
+    /// advantage.
+    ready: [BTreeSet<(Instant, u32, SocketAddr)>; RANK_COUNT],
+    /// Those that rest. When there is no room the oldest are forgotten first.
+    resting: BTreeSet<(Instant, SocketAddr)>,
+    /// How many addresses are known by the word of this host alone.
+    by_giver: BTreeMap<IpAddr, usize>,
+    bans: Bans,
+}
+
+impl Source {
+    const fn rank(self) -> Rank {
+        match self {
+            Self::User => Rank::User,
+            Self::Tracker => Rank::Tracker,
+            Self::Pex { .. } => Rank::Pex,
+        }
+    }
+
+    /// Whether it may name peers of a private torrent (BEP 27).
+    pub(crate) const fn is_private(self) -> bool {
+        match self {
+            Self::User | Self::Tracker => true,
+            Self::Pex { .. } => false,
+        }
+    }
+}
+
+impl Candidate {
+    const fn rank(&self) -> Rank {
+        match (self.source, self.failures) {
+            (Source::User, _) | (_, 0) => self.source.rank(),
+            (Source::Tracker | Source::Pex { .. }, _) => Rank::Failed,
+        }
+    }
 }
 
 impl Candidates {
     /// Notes an address at which a peer may be. False if it is known, banned, no address of a peer,
     /// or there are too many.
     pub(crate) fn add(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, source: Source) -> bool {
-        let full = self.by_addr.len() >= CANDIDATES_MAX && source != Source::User;
-        if let Some(known) = self.by_addr.get_mut(&addr) {
-            if source == Source::User {
-                known.source = source;
-            }
+        if let Some(known) = self.by_addr.get(&addr).copied() {
+            self.hear_again(now, rng, addr, known, source);
             return false;
         }
-        if full || !can_be_peer(addr) || self.is_banned(now, addr, None) {
+        if usable(addr.ip(), addr.port()).is_none() || self.is_banned(now, addr, None) {
             return false;
         }
-        let ready = (now, rng.next_u32());
-        self.by_addr.insert(addr, Candidate { source, failures: 0, ready: Some(ready), useless: false });
-        self.ready.insert((ready, addr));
+        if let Source::Pex { giver } = source
+            && (self.by_giver.get(&giver).is_some_and(|count| *count >= OF_ONE_GIVER_MAX)
+                || (Reach::of(addr.ip()) == Reach::Public && self.port_count(addr.ip()) >= PORTS_NAMED_MAX))
+        {
+            return false;
+        }
+        if !self.make_room(source) {
+            return false;
+        }
+        self.insert(addr, Candidate { source, failures: 0, state: State::Busy });
+        self.set_ready(addr, now, rng);
         true
     }
 
-    /// Takes the next address to dial, if one is ready.
+    /// A known address is named once more.
+    fn hear_again(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        addr: SocketAddr,
+        mut known: Candidate,
+        source: Source,
+    ) {
+        let is_better = source.rank() < known.source.rank();
+        let is_over =
+            matches!(known.state, State::Resting { until: Some(until), .. } if is_better || until <= now);
+        if !is_better && !is_over {
+            return;
+        }
+        self.remove(addr);
+        if is_better {
+            known.source = source;
+        }
+        if is_over {
+            known.failures = 0;
+        }
+        self.insert(addr, known);
+        if is_over {
+            self.set_ready(addr, now, rng);
+        }
+    }
+
+    /// Whether there is room for one more of this source. What rests makes room for all, what has
+    /// failed and what peers named also for what better sources name.
+    fn make_room(&mut self, source: Source) -> bool {
+        if self.by_addr.len() < CANDIDATES_MAX || source == Source::User {
+            return true;
+        }
+        let rests = self.resting.first().map(|(_, addr)| *addr);
+        let last = |rank: Rank| self.ready.get(rank as usize)?.last().map(|(_, _, addr)| *addr);
+        let worse =
+            || [Rank::Failed, Rank::Pex].into_iter().filter(|rank| *rank > source.rank()).find_map(last);
+        let victim = rests.or_else(|| if source.rank() < Rank::Pex { worse() } else { None });
+        victim.into_iter().for_each(|addr| self.remove(addr));
+        victim.is_some()
+    }
+
+    /// How many ports are known at this address.
+    fn port_count(&self, ip: IpAddr) -> usize {
+        self.by_addr.range(SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX)).count()
+    }
+
+    fn insert(&mut self, addr: SocketAddr, candidate: Candidate) {
+        if let Source::Pex { giver } = candidate.source {
+            *self.by_giver.entry(giver).or_default() += 1;
+        }
+        match candidate.state {
+            State::Ready { at, tie, .. } => {
+                // The source may be another one than when this was set.
+                let rank = candidate.rank();
+                self.ready[rank as usize].insert((at, tie, addr));
+                let state = State::Ready { rank, at, tie };
+                self.by_addr.insert(addr, Candidate { state, ..candidate });
+                return;
+            }
+            State::Resting { since, .. } => _ = self.resting.insert((since, addr)),
+            State::Busy => {}
+        }
+        self.by_addr.insert(addr, candidate);
+    }
+
+    /// Forgets an address.
+    fn remove(&mut self, addr: SocketAddr) {
+        let Some(candidate) = self.by_addr.remove(&addr) else { return };
+        match candidate.state {
+            State::Ready { rank, at, tie } => _ = self.ready[rank as usize].remove(&(at, tie, addr)),
+            State::Resting { since, .. } => _ = self.resting.remove(&(since, addr)),
+            State::Busy => {}
+        }
+        if let Source::Pex { giver } = candidate.source
+            && let Some(count) = self.by_giver.get_mut(&giver)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_giver.remove(&giver);
+            }
+        }
+    }
+
+    fn set_ready(&mut self, addr: SocketAddr, at: Instant, rng: &mut Rng) {
+        let tie = rng.next_u32();
+        self.set_state(addr, |candidate| State::Ready { rank: candidate.rank(), at, tie });
+    }
+
+    fn set_state(&mut self, addr: SocketAddr, state: impl FnOnce(&Candidate) -> State) {
+        let Some(candidate) = self.by_addr.get(&addr).copied() else { return };
+        self.remove(addr);
+        self.insert(addr, Candidate { state: state(&candidate), ..candidate });
+    }
+
+    /// Takes the next address to dial, if one is ready: the user's first, then the trackers', then
+    /// those that peers have named, and what has failed last of all.
     pub(crate) fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        let &((at, tie), addr) = self.ready.first()?;
-        if at > now {
-            return None;
-        }
-        self.ready.remove(&((at, tie), addr));
-        if let Some(candidate) = self.by_addr.get_mut(&addr) {
-            candidate.ready = None;
-        }
+        let firsts = self.ready.iter().filter_map(BTreeSet::first);
+        let addr = firsts.filter(|(at, ..)| *at <= now).map(|(_, _, addr)| *addr).next()?;
+        self.set_state(addr, |_| State::Busy);
         Some(addr)
+    }
+
+    /// The peer at this address has called us: it is not dialled as long as it is here.
+    pub(crate) fn on_met(&mut self, addr: SocketAddr) {
+        let is_ready = |it: &Candidate| matches!(it.state, State::Ready { .. });
+        if self.by_addr.get(&addr).is_some_and(is_ready) {
+            self.set_state(addr, |_| State::Busy);
+        }
     }
 
     /// When the next address will be ready.
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        self.ready.first().map(|&((at, _), _)| at)
+        self.ready.iter().filter_map(BTreeSet::first).map(|&(at, ..)| at).min()
     }
 
     /// How many addresses are known.
@@ -127,9 +298,24 @@ impl Candidates {
         self.by_addr.len()
     }
 
-    /// A connection that we had made to `addr` is gone.
+    /// Whether the address is known.
+    pub(crate) fn knows(&self, addr: SocketAddr) -> bool {
+        self.by_addr.contains_key(&addr)
+    }
+
+    /// Forgets what those sources have named that a private torrent has not (BEP 27).
+    pub(crate) fn keep_private(&mut self) {
+        let is_strange = |(addr, it): (&SocketAddr, &Candidate)| (!it.source.is_private()).then_some(*addr);
+        let strange: Vec<SocketAddr> = self.by_addr.iter().filter_map(is_strange).collect();
+        strange.into_iter().for_each(|addr| self.remove(addr));
+    }
+
+    /// A connection to `addr` is gone, which we had made or [met](Self::on_met).
     pub(crate) fn on_ended(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, ended: Ended) {
         let Some(candidate) = self.by_addr.get_mut(&addr) else { return };
+        if !matches!(candidate.state, State::Busy) {
+            return;
+        }
         let pause = match ended {
             Ended::Failed | Ended::Idle => {
                 let factor = BACKOFF_FACTOR.pow(candidate.failures.min(FAILURES_MAX - 1));
@@ -144,161 +330,32 @@ impl Candidates {
             Ended::Redundant => RETRY_AFTER_REDUNDANT,
             // The user knows better: it may be the only one that has the data.
             Ended::Broken if candidate.source == Source::User => RETRY_AFTER_REDUNDANT,
+            // It stays known, so that no source can make us dial it again.
             Ended::Broken | Ended::Useless => {
-                // It stays known, so that no source can make us dial it again.
-                candidate.useless = true;
-                return;
+                return self.set_state(addr, |_| State::Resting { since: now, until: None });
             }
         };
-        if candidate.failures > FAILURES_MAX && candidate.source != Source::User {
-            self.by_addr.remove(&addr);
-        } else if !candidate.useless && candidate.ready.is_none() {
-            let ready = (now + pause, rng.next_u32());
-            candidate.ready = Some(ready);
-            self.ready.insert((ready, addr));
+        let failures = candidate.failures;
+        match candidate.source {
+            Source::Tracker if failures > FAILURES_MAX => self.remove(addr),
+            Source::Pex { .. } if failures >= NAMED_FAILURES_MAX => {
+                self.set_state(addr, |_| State::Resting { since: now, until: Some(now + REST_TIME) });
+            }
+            Source::User | Source::Tracker | Source::Pex { .. } => self.set_ready(addr, now + pause, rng),
         }
     }
 
-    /// Refuses a peer for an hour: its id at its address, its port there, and with several of those
-    /// its address. Not its id alone: anyone can take another's.
+    /// Refuses a peer for an hour, and forgets where it is.
     pub(crate) fn ban(&mut self, now: Instant, addr: SocketAddr, id: PeerId) {
-        if self.bans.len() >= BANS_MAX {
-            self.bans.remove(0);
-        }
-        self.bans.push((now + BAN_TIME, addr, Some(id)));
-        if let Some(candidate) = self.by_addr.remove(&addr)
-            && let Some(ready) = candidate.ready
-        {
-            self.ready.remove(&(ready, addr));
-        }
+        self.bans.add(now, addr, id);
+        self.remove(addr);
     }
 
     /// Whether a peer is refused.
     pub(crate) fn is_banned(&self, now: Instant, addr: SocketAddr, id: Option<PeerId>) -> bool {
-        let bans = self.bans.iter().filter(|(until, ..)| *until > now);
-        let mut ports: Vec<u16> = Vec::new();
-        for (_, banned, banned_id) in bans {
-            if banned.ip() != addr.ip() {
-                continue;
-            }
-            if banned.port() == addr.port() || (id.is_some() && *banned_id == id) {
-                return true;
-            }
-            if !ports.contains(&banned.port()) {
-                ports.push(banned.port());
-            }
-        }
-        ports.len() >= PORTS_BANNED_MAX
+        self.bans.has(now, addr, id)
     }
-}
-
-/// Whether a peer can be at this address at all.
-fn can_be_peer(addr: SocketAddr) -> bool {
-    let ip_ok = match addr.ip() {
-        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
-        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
-    };
-    ip_ok && addr.port() != 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Instant {
-        Instant::from_start(Duration::from_secs(seconds))
-    }
-
-    fn addr(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
-    }
-
-    #[test]
-    fn an_address_that_fails_is_tried_ever_later_and_then_forgotten() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        assert!(
-            candidates.add(at(0), &mut rng, addr(1), Source::Tracker)
-                && !candidates.add(at(0), &mut rng, addr(1), Source::Tracker)
-        );
-        let (mut now, mut pauses) = (at(0), Vec::new());
-        while let Some(next) = candidates.next_at() {
-            pauses.push(next.since(now).as_secs());
-            now = next;
-            assert_eq!(candidates.next(now), Some(addr(1)));
-            candidates.on_ended(now, &mut rng, addr(1), Ended::Failed);
-        }
-        assert_eq!(pauses, [0, 1, 3, 9, 27, 81, 243]);
-        assert_eq!(candidates.len(), 0);
-    }
-
-    #[test]
-    fn an_address_of_the_users_is_never_given_up() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        candidates.add(at(0), &mut rng, addr(1), Source::User);
-        for _ in 0..100 {
-            let now = candidates.next_at().unwrap();
-            assert_eq!(candidates.next(now), Some(addr(1)));
-            candidates.on_ended(now, &mut rng, addr(1), Ended::Failed);
-            assert!(candidates.next_at().unwrap().since(now) <= Duration::from_secs(243));
-        }
-    }
-
-    #[test]
-    fn what_is_being_dialled_is_not_dialled_again() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        candidates.add(at(0), &mut rng, addr(1), Source::Tracker);
-        assert_eq!((candidates.next(at(0)), candidates.next(at(0))), (Some(addr(1)), None));
-        assert!(!candidates.add(at(5), &mut rng, addr(1), Source::Tracker));
-        candidates.on_ended(at(9), &mut rng, addr(1), Ended::Useless);
-        assert!(!candidates.add(at(9), &mut rng, addr(1), Source::Tracker) && candidates.next_at().is_none());
-    }
-
-    #[test]
-    fn a_whole_address_is_banned_only_with_several_of_its_ports() {
-        let (mut candidates, id) = (Candidates::default(), |n| PeerId::new([n; 20]));
-        candidates.ban(at(0), addr(1), id(1));
-        assert!(candidates.is_banned(at(1), addr(1), None) && !candidates.is_banned(at(1), addr(9), None));
-        assert!(candidates.is_banned(at(1), addr(9), Some(id(1))), "the same peer behind another port");
-        let elsewhere = SocketAddr::from(([192, 0, 2, 2], 1));
-        assert!(!candidates.is_banned(at(1), elsewhere, Some(id(1))), "who took its id harms nobody");
-        candidates.ban(at(0), addr(2), id(2));
-        candidates.ban(at(0), addr(3), id(3));
-        assert!(candidates.is_banned(at(1), addr(9), None));
-        assert!(!candidates.is_banned(at(3601), addr(1), Some(id(1))), "a ban ends");
-    }
-
-    #[test]
-    fn addresses_where_no_peer_can_be_are_refused() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        for bad in ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.1:0", "[::]:1", "[ff02::1]:1"] {
-            assert!(!candidates.add(at(0), &mut rng, bad.parse().unwrap(), Source::Tracker), "{bad}");
-        }
-    }
-
-    #[test]
-    fn no_source_can_fill_the_memory() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        let added =
-            (1..5000).filter(|&port| candidates.add(at(0), &mut rng, addr(port), Source::Tracker)).count();
-        assert_eq!(added, CANDIDATES_MAX);
-        (1..5000).for_each(|n| candidates.ban(at(0), addr(n), PeerId::new([0; 20])));
-        assert_eq!(candidates.bans.len(), BANS_MAX);
-    }
-
-    #[test]
-    fn the_user_s_word_counts_more_than_a_tracker_s() {
-        let (mut candidates, mut rng) = (Candidates::default(), Rng::new(1));
-        for port in 1..=1000 {
-            assert!(candidates.add(at(0), &mut rng, addr(port), Source::Tracker));
-        }
-        assert!(!candidates.add(at(0), &mut rng, addr(2000), Source::Tracker));
-        assert!(candidates.add(at(0), &mut rng, addr(2000), Source::User));
-        assert!(!candidates.add(at(0), &mut rng, addr(7), Source::User), "it is known, and now the user's");
-        while candidates.next(at(0)).is_some() {}
-        for port in [7, 8, 2000] {
-            candidates.on_ended(at(0), &mut rng, addr(port), Ended::Broken);
-        }
-        assert_eq!(candidates.next_at(), Some(at(30 * 60)));
-        assert_eq!(candidates.ready.len(), 2);
-    }
-}
+mod tests;

@@ -14,13 +14,13 @@ use crate::wire::Message;
 const CLIENT: &str = concat!("peerless/", env!("CARGO_PKG_VERSION"));
 
 impl Torrent {
-    /// Says which extensions we take, and what else there is to know about us.
-    pub(super) fn send_hello(&self, cx: &mut Cx, peer: &mut Peer) {
+    /// Says which extensions we take, and what else there is to know about us; `again`, if that may
+    /// have changed: then also which we take no longer.
+    pub(super) fn send_hello(&self, cx: &mut Cx, peer: &mut Peer, again: bool) {
         let metainfo = &self.storage.metainfo;
-        // Private torrents' metadata is for those who have it from their tracker.
-        let offers = |kind: &Kind| *kind != Kind::Metadata || !metainfo.is_private();
+        let none = again.then_some(0);
         let hello = Hello {
-            ids: Kind::ALL.map(|kind| Some(kind).filter(offers).map(Kind::id)),
+            ids: Kind::ALL.map(|kind| if self.takes(cx, kind) { Some(kind.id()) } else { none }),
             client: Some(CLIENT.to_owned()),
             listen_port: cx.config.listen_port,
             request_max: Some(REQUESTS_TOLD.into()),
@@ -33,8 +33,18 @@ impl Torrent {
         peer.send(cx, Message::Extended { id: 0, payload: &hello.encode() });
     }
 
+    /// Whether we take messages of this kind.
+    fn takes(&self, cx: &Cx, kind: Kind) -> bool {
+        match kind {
+            Kind::UploadOnly | Kind::DontHave => true,
+            // Private torrents' metadata is for those who have it from their tracker.
+            Kind::Metadata => !self.storage.metainfo.is_private(),
+            Kind::Pex => self.exchanges(cx),
+        }
+    }
+
     /// Whether we want nothing more of anyone (BEP 21).
-    const fn is_upload_only(&self) -> bool {
+    pub(super) const fn is_upload_only(&self) -> bool {
         matches!(self.phase, Phase::Seeding) || matches!(self.purpose, Purpose::Serve)
     }
 
@@ -71,7 +81,9 @@ impl Torrent {
             }
             told
         } else {
-            let Some(kind) = Kind::of(id) else { return Ok(()) };
+            let Some(kind) = Kind::of(id).filter(|kind| *kind != Kind::Pex || self.exchanges(cx)) else {
+                return Ok(());
+            };
             extended.on_message(cx, kind, payload).map_err(malformed)?.into_iter().collect()
         };
         self.act(cx, peer, told)
@@ -84,10 +96,13 @@ impl Torrent {
         peers: &mut Peers,
         key: PeerKey,
     ) -> Result<(), CloseReason> {
-        let Some(peer) = peers.get_mut(key) else { return Ok(()) };
-        let extended = peer.open_mut().and_then(|open| open.extended.as_mut());
+        let open = peers.get_mut(key).and_then(Peer::open_mut);
+        let extended = open.and_then(|open| open.extended.as_mut());
         let told = extended.map_or_else(Vec::new, |extended| extended.on_timeout(cx));
-        self.act(cx, peer, told)
+        if told.contains(&Told::PexDue) {
+            self.tell_of_peers(cx, peers, key);
+        }
+        peers.get_mut(key).map_or(Ok(()), |peer| self.act(cx, peer, told))
     }
 
     /// Does what extensions have found to be done.
@@ -98,6 +113,10 @@ impl Torrent {
                 Told::Lost { index } => self.on_dont_have(cx, peer, index)?,
                 Told::MetadataLen => self.on_metadata_len(cx, peer),
                 Told::Metadata(message) => self.on_metadata_message(cx, peer, message)?,
+                Told::Listens => self.on_listens(cx, peer),
+                Told::Pex(message) => self.on_pex(cx, peer, &message),
+                // It has been told already, by who knows all peers.
+                Told::PexDue => {}
             }
         }
         peer.set_extension_timer(cx);

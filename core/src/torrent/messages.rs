@@ -159,10 +159,7 @@ impl Torrent {
 
     /// Whether neither side has anything for the other, now or ever.
     pub(super) fn is_redundant(&self, peer: &Peer) -> bool {
-        let wants_nothing = |open: &Open| {
-            open.pieces.is_full() || open.extended.as_ref().is_some_and(|said| said.upload_only.is_set)
-        };
-        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(wants_nothing)
+        matches!(self.phase, Phase::Seeding) && peer.open().is_some_and(Open::wants_nothing)
     }
 
     fn on_piece(

@@ -5,6 +5,7 @@
 //! connections is the session's.
 
 mod announcer;
+mod calling;
 mod candidates;
 mod checking;
 mod choker;
@@ -16,6 +17,8 @@ mod fast;
 mod figures;
 mod messages;
 mod metadata;
+mod pex;
+mod private;
 mod rounds;
 mod saving;
 mod storing;
@@ -24,7 +27,6 @@ mod verdict;
 mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ use crate::bitfield::Bitfield;
 use crate::choice::Choice;
 use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
-use crate::job::{DiskError, Job, Purpose, ResolveFor};
+use crate::job::{DiskError, Job, Purpose};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, TorrentError};
 use crate::peer::{Peer, PeerError, Peers};
@@ -50,6 +52,7 @@ use choker::Choker;
 use choosing::Choosing;
 use download::Download;
 use metadata::{Fetching, Served};
+use pex::Exchange;
 use saving::Saving;
 
 /// How long a leech without peers waits for the next address to be ready rather than ask trackers:
@@ -73,6 +76,7 @@ pub(crate) struct Torrent {
     pub(crate) candidates: Candidates,
     /// Whether it is in the session's line of those with an address ready to dial.
     pub(crate) waits_to_dial: bool,
+    exchange: Exchange,
     choker: Choker,
     choosing: Choosing,
     saving: Saving,
@@ -137,6 +141,8 @@ impl Torrent {
         if let Some(interval) = cx.config.progress_interval {
             cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);
         }
+        let tiers = private::allowed_trackers(&storage.metainfo, tiers);
+        let announcer = Announcer::new(cx.now, &mut cx.rng, tiers);
         Self {
             key,
             have: Bitfield::empty(storage.metainfo.geometry().piece_count()),
@@ -146,8 +152,9 @@ impl Torrent {
             peers: BTreeSet::new(),
             by_id: BTreeMap::new(),
             waits_to_dial: false,
-            announcer: Announcer::new(cx.now, &mut cx.rng, tiers),
+            announcer,
             candidates: Candidates::default(),
+            exchange: Exchange::default(),
             choker: Choker::default(),
             choosing,
             saving: Saving::default(),
@@ -160,15 +167,6 @@ impl Torrent {
             wasted_len: 0,
             metadata_served: Served::default(),
             closing: false,
-        }
-    }
-
-    fn add_first_peers(&mut self, cx: &mut Cx, peers: Vec<SocketAddr>, hosts: Vec<(String, u16)>) {
-        for addr in peers {
-            self.candidates.add(cx.now, &mut cx.rng, addr, Source::User);
-        }
-        for (host, port) in hosts {
-            cx.job(Job::Resolve { whom: ResolveFor::Peer(self.key), host, port });
         }
     }
 
@@ -208,13 +206,15 @@ impl Torrent {
             peer.send(cx, Message::HaveNone);
         }
         if handshake.has_extensions() {
-            self.send_hello(cx, peer);
+            self.send_hello(cx, peer, false);
         }
+        self.on_listens(cx, peer);
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }
 
     /// A connection that had shaken hands is gone, and with it what it owed.
-    pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer) {
+    pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer, ended: Ended) {
+        self.free_candidate(cx, peer, ended);
         self.peers.remove(&peer.key);
         if let Some(open) = peer.open()
             && self.by_id.get(&open.id) == Some(&peer.key)

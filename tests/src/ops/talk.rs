@@ -10,8 +10,8 @@ use peerless_sim::speak::{self, Heard};
 /// The messages that peers send at random: all there are, and two that nobody knows.
 const IDS: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20];
 
-/// What they say by extensions, metadata right and wrong among it.
-static EXTENDED: LazyLock<[Vec<u8>; 11]> = LazyLock::new(|| {
+/// What they say by extensions, metadata right and wrong and the addresses of others among it.
+static EXTENDED: LazyLock<[Vec<u8>; 14]> = LazyLock::new(|| {
     let info = SAMPLE.metainfo.info();
     let has = |len: usize| format!("\0d1:md11:ut_metadatai5ee13:metadata_sizei{len}ee").into_bytes();
     let data = |bytes: &[u8]| [b"\x03d8:msg_typei1e5:piecei0ee", bytes].concat();
@@ -27,6 +27,9 @@ static EXTENDED: LazyLock<[Vec<u8>; 11]> = LazyLock::new(|| {
         data(&vec![7; info.len()]),
         b"\x03d8:msg_typei0e5:piecei0ee".to_vec(),
         b"\x03d8:msg_typei2e5:piecei0ee".to_vec(),
+        b"\0d1:md6:ut_pexi6ee1:pi6881ee".to_vec(),
+        b"\x04d5:added12:\x0A\0\0\x03\x1A\xE1\x0A\0\0\x09\x1A\xE17:added.f2:\x02\x10e".to_vec(),
+        b"\x04d7:dropped6:\x0A\0\0\x03\x1A\xE1e".to_vec(),
     ]
 });
 

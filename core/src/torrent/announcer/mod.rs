@@ -34,14 +34,13 @@ pub(crate) struct Stats {
 #[derive(Debug)]
 pub(crate) struct Announcer {
     tiers: Vec<Tier>,
-    stopping: bool,
 }
 
 impl Announcer {
     /// Starts with an announce to every tier at once.
     pub(crate) fn new(now: Instant, rng: &mut Rng, tiers: Vec<Vec<String>>) -> Self {
         let tiers = tiers.into_iter().filter(|urls| !urls.is_empty());
-        Self { tiers: tiers.map(|urls| Tier::new(now, rng, urls)).collect(), stopping: false }
+        Self { tiers: tiers.map(|urls| Tier::new(now, rng, urls)).collect() }
     }
 
     /// When something is to be announced next.
@@ -53,7 +52,7 @@ impl Announcer {
     pub(crate) fn announce_due(&mut self, cx: &mut Cx, stats: &Stats) {
         for (index, tier) in self.tiers.iter_mut().enumerate() {
             while tier.due_at().is_some_and(|at| at <= cx.now) {
-                tier.announce(cx, index, stats, self.stopping);
+                tier.announce(cx, index, stats);
             }
         }
     }
@@ -65,10 +64,7 @@ impl Announcer {
 
     /// Every piece is there: the trackers that know us are told.
     pub(crate) fn complete(&mut self, now: Instant) {
-        if self.stopping {
-            return;
-        }
-        for tier in &mut self.tiers {
+        for tier in self.tiers.iter_mut().filter(|tier| !tier.leaving) {
             tier.owes_completed = tier.started || tier.in_flight.is_some();
             if tier.started {
                 tier.next_at = Some(now);
@@ -78,8 +74,15 @@ impl Announcer {
 
     /// We leave: the trackers that know us are told, and nothing further is announced.
     pub(crate) fn stop(&mut self, now: Instant) {
-        self.stopping = true;
-        self.tiers.iter_mut().for_each(|tier| tier.stop(now));
+        self.tiers.iter_mut().for_each(|tier| tier.leave(now));
+    }
+
+    /// Tiers with such a tracker are left: those of them that know us are told, and nothing further is
+    /// announced there.
+    pub(crate) fn leave(&mut self, now: Instant, is_such: impl Fn(&str) -> bool) {
+        for tier in self.tiers.iter_mut().filter(|tier| tier.urls().any(&is_such)) {
+            tier.leave(now);
+        }
     }
 
     /// Whether, after [`Announcer::stop`], everything has been told.
@@ -101,15 +104,17 @@ impl Announcer {
         let mut peers = Vec::new();
         match news {
             News::Announced(response) => {
-                let is_first = tier.on_success(cx.now, &mut asked, &response, self.stopping);
+                let is_first = tier.on_success(cx.now, &mut asked, &response);
                 if is_first && stats.left > 0 && stats.wants_peers && response.peers.is_empty() {
                     tier.hurry(cx.now);
                 }
                 let AnnounceResponse { warning, external_ip, .. } = response;
-                peers = response.peers;
+                if !tier.leaving {
+                    peers = response.peers;
+                }
                 tier.tell(cx, stats, Ok(TrackerReport { peer_count: peers.len(), warning, external_ip }));
             }
-            News::Failed(error) => tier.on_failure(cx, stats, &error, self.stopping),
+            News::Failed(error) => tier.on_failure(cx, stats, &error),
             News::Silent(wait) => tier.on_silence(cx, stats, wait),
             News::Scraped(_) | News::Over => {}
         }

@@ -39,6 +39,8 @@ pub(super) struct Tier {
     pub(super) started: bool,
     /// Whether it is still to be told that we have everything.
     pub(super) owes_completed: bool,
+    /// Whether we leave it: who knows us is told, and that is all.
+    pub(super) leaving: bool,
 }
 
 /// One tracker, and what it wants to be told again.
@@ -91,7 +93,13 @@ impl Tier {
             in_flight: None,
             started: false,
             owes_completed: false,
+            leaving: false,
         }
+    }
+
+    /// The announce URLs of its trackers.
+    pub(super) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.trackers.iter().map(|tracker| tracker.url.as_str())
     }
 
     /// When to announce next: not while an announce is waited for. What is still to come of one that
@@ -101,15 +109,15 @@ impl Tier {
         self.next_at.filter(|_| is_free)
     }
 
-    pub(super) fn announce(&mut self, cx: &mut Cx, index: usize, stats: &Stats, stopping: bool) {
+    pub(super) fn announce(&mut self, cx: &mut Cx, index: usize, stats: &Stats) {
         self.next_at = None;
-        let event = match (stopping, self.started, self.owes_completed) {
+        let event = match (self.leaving, self.started, self.owes_completed) {
             (true, ..) => Some(AnnounceEvent::Stopped),
             (false, false, _) => Some(AnnounceEvent::Started),
             (false, true, true) => Some(AnnounceEvent::Completed),
             (false, true, false) => None,
         };
-        if !stopping && !self.turn_to_one_that_may_be_asked(cx.now) {
+        if !self.leaving && !self.turn_to_one_that_may_be_asked(cx.now) {
             return;
         }
         let Some(tracker) = self.trackers.get(self.current) else { return };
@@ -121,15 +129,15 @@ impl Tier {
             downloaded: stats.downloaded,
             left: stats.left,
             event,
-            numwant: if stopping || !stats.wants_peers { 0 } else { NUMWANT },
+            numwant: if self.leaving || !stats.wants_peers { 0 } else { NUMWANT },
             key: cx.announce_key,
             tracker_id: tracker.id.as_deref(),
         };
         let question = match Question::announce(&tracker.url, &request) {
             Ok(question) => question,
-            Err(error) => return self.on_failure(cx, stats, &error, stopping),
+            Err(error) => return self.on_failure(cx, stats, &error),
         };
-        let patience = match (stopping, self.trackers.len()) {
+        let patience = match (self.leaving, self.trackers.len()) {
             (true, _) => Patience::Parting,
             (false, 1) => Patience::Long,
             (false, _) => Patience::Short,
@@ -163,7 +171,6 @@ impl Tier {
         now: Instant,
         asked: &mut Asked,
         response: &AnnounceResponse,
-        stopping: bool,
     ) -> bool {
         if std::mem::replace(&mut asked.answered, true) {
             return false;
@@ -182,7 +189,7 @@ impl Tier {
         self.started = asked.event != Some(AnnounceEvent::Stopped);
         self.owes_completed &= asked.event != Some(AnnounceEvent::Completed);
         let min_interval = response.min_interval.unwrap_or(response.interval);
-        self.next_at = if stopping {
+        self.next_at = if self.leaving {
             self.started.then_some(now)
         } else {
             Some(if self.owes_completed { now } else { now + response.interval.max(min_interval) })
@@ -193,7 +200,8 @@ impl Tier {
 
     /// We leave: a tracker that knows us is told. What was asked over datagrams is waited for no more;
     /// a GET is, since a later one could overtake it.
-    pub(super) fn stop(&mut self, now: Instant) {
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.leaving = true;
         self.in_flight.take_if(|asked| asked.by_datagrams);
         self.next_at = (self.started && self.in_flight.is_none()).then_some(now);
     }
@@ -205,12 +213,12 @@ impl Tier {
         }
     }
 
-    pub(super) fn on_failure(&mut self, cx: &mut Cx, stats: &Stats, error: &AnnounceError, stopping: bool) {
+    pub(super) fn on_failure(&mut self, cx: &mut Cx, stats: &Stats, error: &AnnounceError) {
         let failed = self.current;
         self.current = (self.current + 1) % self.trackers.len().max(1);
         let retry = self.note_refusal(cx.now, failed, error);
         self.failed_count += usize::from(retry.is_none());
-        self.next_at = if stopping {
+        self.next_at = if self.leaving {
             None
         } else if self.failed_count < self.trackers.iter().filter(|it| it.may_be_asked(cx.now)).count() {
             Some(cx.now)
@@ -220,7 +228,7 @@ impl Tier {
             self.rests += 1;
             Some(cx.now + pause)
         };
-        if !stopping {
+        if !self.leaving {
             self.turn_to_one_that_may_be_asked(cx.now);
         }
         self.tell_of(cx, stats, failed, Err(error.to_string()));

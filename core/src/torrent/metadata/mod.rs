@@ -310,7 +310,7 @@ impl Torrent {
             Ok(built) if built.metainfo.info_hash() == fetching.magnet.info_hash => {
                 let liars = fetching.fetch.on_good(&built.digests);
                 liars.into_iter().for_each(|giver| self.ban(cx, peers, giver));
-                self.on_metainfo(cx, *built);
+                self.on_metainfo(cx, peers, *built);
             }
             Ok(_) | Err(MetadataError::NotSaved) => {
                 fetching.stage = Stage::Fetching;
@@ -329,12 +329,17 @@ impl Torrent {
     }
 
     /// The metadata is there.
-    fn on_metainfo(&mut self, cx: &mut Cx, built: BuiltMetadata) {
+    fn on_metainfo(&mut self, cx: &mut Cx, peers: &Peers, built: BuiltMetadata) {
         let Phase::Metadata(fetching) = &mut self.phase else { return };
         let storage = Storage { metainfo: built.metainfo, root: std::mem::take(&mut fetching.root) };
         self.storage = Arc::new(storage);
         cx.event(Event::MetadataDone { torrent: self.key });
-        if fetching.alone {
+        let alone = fetching.alone;
+        if self.storage.metainfo.is_private() {
+            self.become_private(cx, peers);
+        }
+        let Phase::Metadata(fetching) = &mut self.phase else { return };
+        if alone {
             fetching.stage = Stage::Done;
             self.peers.iter().for_each(|key| cx.close(*key, CloseReason::TorrentGone));
         } else {
@@ -353,12 +358,14 @@ impl Torrent {
         self.phase = Phase::Checking(Checking::default());
         let unwanted = self.choosing.unwanted_files().to_vec();
         cx.job(Job::Open { torrent, storage, check, purpose: self.purpose, unwanted });
+        let is_private = self.storage.metainfo.is_private();
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             if let Err(error) = peer.on_metainfo(self.storage.metainfo.geometry()) {
                 cx.close(*key, CloseReason::Violation(error));
-            } else if peer.open().is_some_and(|open| open.lacks_metadata()) {
-                self.send_hello(cx, peer);
+            } else if peer.open().is_some_and(|open| open.lacks_metadata() || (is_private && open.greeted()))
+            {
+                self.send_hello(cx, peer, true);
             }
         }
     }
