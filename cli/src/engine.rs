@@ -135,6 +135,7 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         listen_port: Some(listeners.port),
         peers_max: plan.network.max_peers.into(),
         hash_width: peerless_jobs::hash::width(),
+        pex: !plan.network.no_pex,
         progress_interval: Some(PROGRESS_INTERVAL),
         record: plan.network.record.is_some(),
         record_len_max: plan.network.record_size,
@@ -214,6 +215,11 @@ fn add_torrent(
     let summary = Summary::new(&metainfo, plan.tells_paths());
     let whom = Whom::new(&plan.network, metainfo.tiers().to_vec(), metainfo.web_seeds());
     tell_nobody(transfer, &summary, &whom);
+    if let Some(url) = plan.network.trackers.iter().find(|url| !metainfo.may_announce_at(url)) {
+        let name = summary.shown_name();
+        transfer
+            .note(&format!("{name}: {url} is not asked: the torrent is private and has trackers of its own"));
+    }
     let Whom { tiers, web_seeds, peers, hosts } = whom;
     let (root, purpose, check) = (plan.root.clone(), plan.purpose, plan.network.check.into());
     let add = AddTorrent { metainfo, root, purpose, check, choice, tiers, web_seeds, peers, hosts };

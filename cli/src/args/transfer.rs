@@ -97,6 +97,8 @@ pub struct NetworkArgs {
     #[arg(long = "peer", value_name = "HOST:PORT")]
     pub peers: Vec<PeerName>,
     /// A further tracker's announce URL; repeatable
+    ///
+    /// A private torrent that names trackers itself is announced at those alone.
     #[arg(long = "tracker", value_name = "URL", value_parser = parse_tracker)]
     pub trackers: Vec<String>,
     /// Ask no trackers, not the torrent's own either
@@ -114,7 +116,7 @@ pub struct NetworkArgs {
     /// No distributed hash table
     #[arg(long)]
     pub no_dht: bool,
-    /// No peer exchange
+    /// No peer exchange: neither hear of peers from others nor tell others of them
     #[arg(long)]
     pub no_pex: bool,
     /// No local service discovery
