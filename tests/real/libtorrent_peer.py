@@ -1,14 +1,14 @@
 """libtorrent as a test peer, driven by its Python bindings.
 
-    libtorrent_peer.py create PATH TORRENT --tracker URL --piece-length BYTES
+    libtorrent_peer.py create PATH TORRENT --tracker URL --piece-length BYTES [--private]
     libtorrent_peer.py hash TORRENT
     libtorrent_peer.py seed  --listen A:P --dir DIR TORRENT...
     libtorrent_peer.py leech --listen A:P --dir DIR TORRENT...
 
-Peers come from the torrents' trackers alone: no DHT, no local discovery, no PEX. Prints one
-JSON object per line and serves until SIGTERM: `ready` when everything is checked, `done` when
-every torrent is complete, with the payload bytes taken from each address, and `end` with the
-payload bytes sent in all.
+Peers come from the torrents' trackers and `--peer` alone: no DHT, no local discovery, and PEX
+only where it is asked for. Prints one JSON object per line and serves until SIGTERM: `ready` when
+everything is checked, `peer` for each address that it meets, `done` when every torrent is complete,
+with the payload bytes taken from each address, and `end` with the payload bytes sent in all.
 """
 
 import argparse
@@ -51,6 +51,7 @@ def create(args):
     lt.add_files(storage, args.path)
     maker = lt.create_torrent(storage, piece_size=args.piece_length, flags=V1_ONLY)
     maker.add_tracker(args.tracker)
+    maker.set_priv(args.private)
     lt.set_piece_hashes(maker, os.path.dirname(os.path.abspath(args.path)))
     with open(args.torrent, "wb") as out:
         out.write(lt.bencode(maker.generate()))
@@ -76,16 +77,24 @@ def session_of(args):
     return session
 
 
-def add(session, torrent, folder):
+def add(session, torrent, args):
     if torrent.startswith("magnet:"):
         params = lt.parse_magnet_uri(torrent)
     else:
         params = lt.add_torrent_params()
         params.ti = lt.torrent_info(torrent)
-    params.save_path = folder
+    params.save_path = args.dir
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-    params.flags |= lt.torrent_flags.disable_pex
+    if not args.pex:
+        params.flags |= lt.torrent_flags.disable_pex
     return session.add_torrent(params)
+
+
+def call(handles, peers):
+    for peer in peers:
+        address, port = peer.rsplit(":", 1)
+        for handle in handles:
+            handle.connect_peer((address, int(port)))
 
 
 def is_checked(handle):
@@ -98,12 +107,16 @@ def note_sources(handles, sources):
     """Keeps the highest count per connection; peers that left are not forgotten."""
     for handle in handles:
         for peer in handle.get_peer_info():
+            if peer.flags & (peer.connecting | peer.handshake):
+                continue
+            if not any(peer.ip[0] == address for (address, _), _ in sources):
+                say(event="peer", address=peer.ip[0])
             sources[(peer.ip, str(handle.info_hash()))] = peer.total_download
 
 
 def run(args):
     session = session_of(args)
-    handles = [add(session, torrent, args.dir) for torrent in args.torrents]
+    handles = [add(session, torrent, args) for torrent in args.torrents]
     is_ready, is_done = False, False
     sources = {}
     stops = []
@@ -118,6 +131,7 @@ def run(args):
             if args.mode == "seed" and not all(handle.status().is_seeding for handle in handles):
                 sys.exit("the data to seed is not complete")
             say(event="ready")
+            call(handles, args.peer)
         if is_ready and not is_done and all(handle.status().is_finished for handle in handles):
             is_done = True
             taken = {}
@@ -137,12 +151,15 @@ def main():
     maker.add_argument("torrent")
     maker.add_argument("--tracker", required=True)
     maker.add_argument("--piece-length", type=int, required=True)
+    maker.add_argument("--private", action="store_true")
     modes.add_parser("hash").add_argument("torrent")
     for mode in ("seed", "leech"):
         peer = modes.add_parser(mode)
         peer.add_argument("--listen", required=True, help="ADDRESS:PORT")
         peer.add_argument("--dir", required=True)
         peer.add_argument("--up-limit", type=int, default=0, help="bytes per second")
+        peer.add_argument("--peer", action="append", default=[], help="ADDRESS:PORT to call")
+        peer.add_argument("--pex", action="store_true", help="exchange peers")
         peer.add_argument("torrents", nargs="+")
     args = parser.parse_args()
     if args.mode == "create":

@@ -3,12 +3,11 @@
 use super::{Host, Lab, PEER_PORT, Payload, Program};
 
 /// Peers by the tracker alone (it asks UDP trackers only with its DHT on, which knows nobody here); all torrents at once; nothing left beside the data.
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 11] = [
     "--no-conf=true",
     "--enable-dht=true",
     "--enable-dht6=false",
     "--bt-enable-lpd=false",
-    "--enable-peer-exchange=false",
     "--disable-ipv6=true",
     "--file-allocation=none",
     // Below this speed it looks for more peers than it needs.
@@ -23,15 +22,17 @@ const FLAGS: [&str; 12] = [
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
     let mut command = lab.command(host, "aria2c");
     command.args(FLAGS).args(dht_flags(host)).args(["--check-integrity=true", "--seed-ratio=0.0"]);
+    command.arg("--enable-peer-exchange=false");
     command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
     command.args(payloads.iter().map(|payload| &payload.torrent));
     Program::spawn(lab, "aria2-seed", command)
 }
 
-/// Downloads into the host's folder and exits.
-pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
+/// Downloads into the host's folder and exits; exchanges peers if that is wanted.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> Program {
     let mut command = lab.command(host, "aria2c");
     command.args(FLAGS).args(dht_flags(host)).arg("--seed-time=0");
+    command.arg(format!("--enable-peer-exchange={pex}"));
     command.arg(format!("--listen-port={PEER_PORT}")).arg("--dir").arg(&host.dir);
     command.args(payloads.iter().map(|payload| &payload.torrent));
     Program::spawn(lab, "aria2", command)

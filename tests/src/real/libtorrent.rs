@@ -9,6 +9,68 @@ use super::{Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, check_output, 
 /// What a leech prints once all its torrents are complete.
 pub(super) const DONE: &str = r#""event": "done""#;
 
+/// A libtorrent peer to be started in a lab.
+#[derive(Debug)]
+pub struct Libtorrent {
+    command: Command,
+    mode: &'static str,
+}
+
+impl Libtorrent {
+    /// One that seeds what is in the host's folder.
+    pub fn seed(lab: &Lab, host: &Host) -> Self {
+        Self::new(lab, host, "seed")
+    }
+
+    /// One that downloads into the host's folder, then seeds.
+    pub fn leech(lab: &Lab, host: &Host) -> Self {
+        Self::new(lab, host, "leech")
+    }
+
+    fn new(lab: &Lab, host: &Host, mode: &'static str) -> Self {
+        let mut command = lab.command(host, python());
+        command.arg(script("libtorrent_peer.py")).arg(mode).arg("--dir").arg(&host.dir);
+        command.arg("--listen").arg(format!("{}:{PEER_PORT}", host.address));
+        Self { command, mode }
+    }
+
+    /// Sends at most so many bytes a second.
+    #[must_use]
+    pub fn up_limit(mut self, limit: u32) -> Self {
+        self.command.arg("--up-limit").arg(limit.to_string());
+        self
+    }
+
+    /// Calls a peer.
+    #[must_use]
+    pub fn peer(mut self, address: Ipv4Addr) -> Self {
+        self.command.arg("--peer").arg(format!("{address}:{PEER_PORT}"));
+        self
+    }
+
+    /// Exchanges peers.
+    #[must_use]
+    pub fn pex(mut self) -> Self {
+        self.command.arg("--pex");
+        self
+    }
+
+    /// Starts it; a seed has checked its data then.
+    pub fn start(mut self, lab: &Lab, payloads: &[&Payload]) -> Program {
+        self.command.args(payloads.iter().map(|payload| &payload.torrent));
+        let mut program = Program::spawn(lab, &format!("libtorrent-{}", self.mode), self.command);
+        if self.mode == "seed" {
+            program.wait_output(r#""event": "ready""#, STEP_TIMEOUT);
+        }
+        program
+    }
+}
+
+/// What a libtorrent peer prints when it has met another one at `address`.
+pub fn met(address: Ipv4Addr) -> String {
+    format!(r#""event": "peer", "address": "{address}""#)
+}
+
 /// Seeds data that is put into the host's folder, with at most `up_limit` bytes per second.
 pub fn slow_seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: u32) -> Program {
     for payload in payloads {
@@ -19,21 +81,15 @@ pub fn slow_seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: u32) -
 
 /// Seeds data that is in place, with at most `up_limit` bytes per second.
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload], up_limit: Option<u32>) -> Program {
-    let mut command = peer(lab, host, "seed");
-    if let Some(limit) = up_limit {
-        command.arg("--up-limit").arg(limit.to_string());
-    }
-    command.args(payloads.iter().map(|payload| &payload.torrent));
-    let mut program = Program::spawn(lab, "libtorrent-seed", command);
-    program.wait_output(r#""event": "ready""#, STEP_TIMEOUT);
-    program
+    let seed = Libtorrent::seed(lab, host);
+    up_limit.into_iter().fold(seed, Libtorrent::up_limit).start(lab, payloads)
 }
 
-/// Downloads into the host's folder, then seeds.
-pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
-    let mut command = peer(lab, host, "leech");
-    command.args(payloads.iter().map(|payload| &payload.torrent));
-    Program::spawn(lab, "libtorrent", command)
+/// Downloads into the host's folder, then seeds; exchanges peers if that is wanted.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> Program {
+    let leech = Libtorrent::leech(lab, host);
+    let leech = if pex { leech.pex() } else { leech };
+    leech.start(lab, payloads)
 }
 
 /// Payload bytes that a finished leech took from `address`.
@@ -49,10 +105,19 @@ pub fn payload_from(leech: &Program, address: Ipv4Addr) -> u64 {
 
 /// Makes a v1 torrent of `path` and gives its info-hash.
 pub(super) fn create(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> String {
+    check_output(&mut creation(path, torrent, tracker, piece_len)).trim().to_owned()
+}
+
+/// The same, of a private torrent.
+pub(super) fn create_private(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> String {
+    check_output(creation(path, torrent, tracker, piece_len).arg("--private")).trim().to_owned()
+}
+
+fn creation(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> Command {
     let mut command = Command::new(python());
     command.arg(script("libtorrent_peer.py")).arg("create").arg(path).arg(torrent);
     command.args(["--tracker", tracker, "--piece-length", &piece_len.to_string()]);
-    check_output(&mut command).trim().to_owned()
+    command
 }
 
 /// Stops a seed and gives the payload bytes that it sent in all.
@@ -77,11 +142,4 @@ pub fn info_hash(torrent: &Path) -> String {
 /// Whether the bindings can be loaded.
 pub(super) fn is_there() -> bool {
     succeeds(Command::new(python()).args(["-c", "import libtorrent"]))
-}
-
-fn peer(lab: &Lab, host: &Host, mode: &str) -> Command {
-    let mut command = lab.command(host, python());
-    command.arg(script("libtorrent_peer.py")).arg(mode).arg("--dir").arg(&host.dir);
-    command.arg("--listen").arg(format!("{}:{PEER_PORT}", host.address));
-    command
 }

@@ -105,10 +105,19 @@ impl Client {
 
     /// Starts a download of `payloads` into the host's folder.
     pub fn leech(self, lab: &Lab, host: &Host, payloads: &[&Payload]) -> Leech {
+        self.leech_with(lab, host, payloads, false)
+    }
+
+    /// The same, and it exchanges peers.
+    pub fn exchanging_leech(self, lab: &Lab, host: &Host, payloads: &[&Payload]) -> Leech {
+        self.leech_with(lab, host, payloads, true)
+    }
+
+    fn leech_with(self, lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> Leech {
         let (program, done) = match self {
-            Self::Transmission => transmission::leech(lab, host, payloads),
-            Self::Aria2 => (aria2::leech(lab, host, payloads), Done::Exit),
-            Self::Libtorrent => (libtorrent::leech(lab, host, payloads), Done::Line(libtorrent::DONE)),
+            Self::Transmission => transmission::leech(lab, host, payloads, pex),
+            Self::Aria2 => (aria2::leech(lab, host, payloads, pex), Done::Exit),
+            Self::Libtorrent => (libtorrent::leech(lab, host, payloads, pex), Done::Line(libtorrent::DONE)),
             Self::Peerless(runtime) => {
                 (Peerless::download(lab, host, runtime, payloads).spawn(lab), Done::Exit)
             }

@@ -129,6 +129,14 @@ impl Payload {
         Self { kind: self.kind, data: self.data.clone(), torrent, info_hash: self.info_hash.clone() }
     }
 
+    /// The same data with a private torrent in `dir`, made by libtorrent.
+    #[must_use]
+    pub fn private(&self, dir: &Path) -> Self {
+        let torrent = dir.join("private.torrent");
+        let info_hash = libtorrent::create_private(&self.top(), &torrent, TRACKER_URL, self.piece_len());
+        Self { kind: self.kind, data: self.data.clone(), torrent, info_hash }
+    }
+
     /// The file or folder itself.
     pub fn top(&self) -> PathBuf {
         self.data.join(self.kind.name())

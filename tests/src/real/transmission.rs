@@ -8,17 +8,17 @@ use super::{Done, Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, python, 
 
 /// Seeds data that is in place; it is checked before it is announced.
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
-    start(lab, host, payloads).0
+    start(lab, host, payloads, false).0
 }
 
-/// Downloads into the host's folder.
-pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, Done) {
-    let (program, marks) = start(lab, host, payloads);
+/// Downloads into the host's folder; exchanges peers if that is wanted.
+pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> (Program, Done) {
+    let (program, marks) = start(lab, host, payloads, pex);
     (program, Done::Lines(marks, payloads.len()))
 }
 
 /// The daemon, and the file that gets a line for each finished torrent.
-fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
+fn start(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> (Program, PathBuf) {
     let home = lab.dir().join(format!("transmission-{}", host.address));
     let watch = home.join("watch");
     fs::create_dir_all(&watch).expect("a folder for transmission");
@@ -35,7 +35,7 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
     fs::write(&hook, format!("#!/bin/sh\necho \"$TR_TORRENT_HASH\" >> '{}'\n", marks.display()))
         .expect("the hook is written");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("mode of the hook");
-    fs::write(home.join("settings.json"), settings(host, &watch, &hook)).expect("settings are written");
+    fs::write(home.join("settings.json"), settings(host, &watch, &hook, pex)).expect("settings are written");
     let mut command = lab.command(host, "transmission-daemon");
     command.arg("--foreground").arg("--config-dir").arg(&home);
     let program = Program::spawn(lab, "transmission", command);
@@ -47,8 +47,8 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload]) -> (Program, PathBuf) {
     (program, marks)
 }
 
-/// Peers by the tracker alone, no limits; the rest as it comes, encryption included.
-fn settings(host: &Host, watch: &Path, hook: &Path) -> String {
+/// Peers by the tracker, and by others if that is wanted, no limits; the rest as it comes, encryption included.
+fn settings(host: &Host, watch: &Path, hook: &Path, pex: bool) -> String {
     let (data, watch, hook, address) = (host.dir.display(), watch.display(), hook.display(), host.address);
     format!(
         r#"{{
@@ -56,7 +56,7 @@ fn settings(host: &Host, watch: &Path, hook: &Path) -> String {
         "watch-dir": "{watch}", "watch-dir-enabled": true,
         "script-torrent-done-enabled": true, "script-torrent-done-filename": "{hook}",
         "peer-port": {PEER_PORT}, "peer-port-random-on-start": false,
-        "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+        "dht-enabled": false, "lpd-enabled": false, "pex-enabled": {pex}, "utp-enabled": false,
         "port-forwarding-enabled": false, "rpc-enabled": true, "rpc-bind-address": "{address}",
         "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
         "download-queue-enabled": false, "seed-queue-enabled": false, "queue-stalled-enabled": false,

@@ -8,6 +8,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod magnets;
 #[cfg(target_os = "linux")]
+mod pex;
+#[cfg(target_os = "linux")]
 mod resume;
 #[cfg(target_os = "linux")]
 mod trackers;
