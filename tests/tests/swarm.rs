@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use peerless_core::priority::Priority;
-use peerless_core::{Choice, Config, DiskErrorKind, Event, TorrentError, replay};
+use peerless_core::{Check, Choice, Config, DiskErrorKind, Event, TorrentError, replay};
 use peerless_sim::disk::Faults;
 use peerless_sim::link::{Net, NodeId, Speed};
 use peerless_sim::puppet::{Plan, Serve};
@@ -183,6 +183,23 @@ fn a_full_disk_stops_the_torrent_and_keeps_what_was_verified() {
     let claimed = host.disk.claimed(sample.metainfo.info_hash()).expect("it was saved");
     assert_eq!(claimed.count(), 10, "what was verified is claimed");
     assert!(host.conns.is_empty(), "its connections are closed");
+}
+
+#[test]
+fn who_calls_a_seed_that_checks_its_data_is_served_as_soon_as_that_is_done() {
+    let sample = Sample::new(8, 500_000, 32_768);
+    let mut swarm = Swarm::new(8, Net::default());
+    let quick = std::mem::replace(&mut swarm.net.job_delay, MINUTE..MINUTE * 2);
+    let seed = swarm.add_host(Config::default(), Speed::default());
+    swarm.host_mut(seed).disk.insert_full(&sample);
+    swarm.start(seed, &sample, Role { check: Check::Full, ..Role::seed() });
+    swarm.run_for(MINUTE / 60);
+    swarm.net.job_delay = quick;
+    let leech = swarm.add_leech(&sample, &[swarm.addr(seed)]);
+    let started = |swarm: &Swarm| swarm.host(seed).count(|event| matches!(event, Event::Started { .. })) == 1;
+    assert!(swarm.run_until(5 * MINUTE, started) && swarm.now().since_start() > MINUTE);
+    let done = swarm.run_until(MINUTE / 12, |swarm| swarm.complete_count() == 1);
+    assert!(done, "{:#?}", swarm.host(leech).events);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Machine {
         if peer.torrent.is_some_and(|torrent| torrent != torrent_key) {
             return Err(CloseReason::UnknownTorrent);
         }
-        let torrent = self.torrents.get(torrent_key).filter(|torrent| torrent.takes_peers());
+        let torrent = self.torrents.get(torrent_key).filter(|torrent| torrent.keeps_peers());
         let torrent = torrent.ok_or(CloseReason::UnknownTorrent)?;
         if peer_id == self.cx.peer_id {
             return self.on_ourselves(key, info_hash);

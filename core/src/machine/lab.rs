@@ -48,6 +48,19 @@ impl Lab {
         Self::with_content(config, has, file(has))
     }
 
+    /// The same before it is known what is there: [`Lab::open`] tells.
+    pub(crate) fn unopened(has: &str) -> Self {
+        Self::unopened_of(Config::default(), metainfo("name", has, file(has), false))
+    }
+
+    fn unopened_of(config: Config, metainfo: Metainfo) -> Self {
+        let mut machine = Machine::new(config, 1, Instant::START);
+        let torrent = add(&mut machine, Instant::START, &metainfo);
+        let mut lab = Self::with(machine, torrent, metainfo);
+        lab.drain();
+        lab
+    }
+
     /// The same in as many files as pieces.
     pub(crate) fn with_files(config: Config, has: &str) -> Self {
         Self::with_content(config, has, files(has))
@@ -63,9 +76,7 @@ impl Lab {
     }
 
     fn of(config: Config, has: &str, metainfo: Metainfo) -> Self {
-        let mut machine = Machine::new(config, 1, Instant::START);
-        let torrent = add(&mut machine, Instant::START, &metainfo);
-        let mut lab = Self::with(machine, torrent, metainfo);
+        let mut lab = Self::unopened_of(config, metainfo);
         lab.open(has);
         lab
     }

@@ -154,10 +154,38 @@ fn batch_count(piece_len: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::batch_count;
+    use crate::machine::lab::Lab;
+    use crate::output::CloseReason;
+    use crate::wire::Message;
 
     #[test]
     fn a_job_has_sixteen_pieces_if_they_are_not_too_long() {
         let counts = [1 << 14, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 31].map(batch_count);
         assert_eq!(counts, [1024, 16, 16, 16, 4, 1]);
+    }
+
+    #[test]
+    fn who_calls_before_it_is_known_what_is_there_is_told_then() {
+        let mut lab = Lab::unopened("x.x");
+        let (old, new) = (lab.peer(1), lab.modern_peer(2));
+        assert!(lab.heard(old).is_empty());
+        assert_eq!(lab.heard(new), ["havenone", "hello"]);
+        lab.say(new, Message::Interested);
+        lab.say(old, Message::Have { index: 1 });
+        lab.open("x.x");
+        assert_eq!(lab.heard(new), ["have { index: 0 }", "have { index: 2 }", "unchoke"]);
+        assert_eq!(lab.heard(old), ["have { index: 0 }", "have { index: 2 }", "interested"]);
+        lab.say(old, Message::Unchoke);
+        assert_eq!(lab.requests(old).len(), 2);
+        assert!(lab.closed.is_empty());
+    }
+
+    #[test]
+    fn a_seed_that_called_while_all_was_checked_is_left_when_all_is_there() {
+        let mut lab = Lab::unopened("xx");
+        let peer = lab.peer(1);
+        lab.say(peer, Message::Bitfield { bits: &[0xC0] });
+        lab.open("xx");
+        assert_eq!(lab.closed, [(peer, CloseReason::Redundant)]);
     }
 }

@@ -45,7 +45,14 @@ impl Torrent {
 
     /// Whether we want nothing more of anyone (BEP 21).
     pub(super) const fn is_upload_only(&self) -> bool {
-        matches!(self.phase, Phase::Seeding) || matches!(self.purpose, Purpose::Serve)
+        match self.phase {
+            Phase::Seeding => true,
+            // Some leave a peer at once that wants nothing and has nothing yet.
+            Phase::Checking(_) => false,
+            Phase::Metadata(_) | Phase::Leeching(_) | Phase::Stopped => {
+                matches!(self.purpose, Purpose::Serve)
+            }
+        }
     }
 
     /// Tells everybody who understands it whether we want nothing more.

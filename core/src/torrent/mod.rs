@@ -184,6 +184,17 @@ impl Torrent {
             }
     }
 
+    /// Whether a connection may stay: also before it is known what is on disk. Who calls meanwhile is
+    /// told later what there is, and need not call again.
+    pub(crate) fn keeps_peers(&self) -> bool {
+        !self.closing
+            && match &self.phase {
+                Phase::Metadata(fetching) => fetching.keeps_peers(),
+                Phase::Checking(_) | Phase::Leeching(_) | Phase::Seeding => true,
+                Phase::Stopped => false,
+            }
+    }
+
     /// The connection to this peer, if there is one.
     pub(crate) fn find_peer(&self, id: PeerId) -> Option<PeerKey> {
         self.by_id.get(&id).copied()
@@ -198,9 +209,11 @@ impl Torrent {
         peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
         // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
         let fast = handshake.has_fast();
-        if fast && self.have.is_full() && !self.have.is_empty() {
+        // What a check has found so far is told with the rest.
+        let is_known = !self.have.is_empty() && !matches!(self.phase, Phase::Checking(_));
+        if fast && self.have.is_full() && is_known {
             peer.send(cx, Message::HaveAll);
-        } else if !self.have.is_empty() {
+        } else if is_known {
             peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
         } else if fast {
             peer.send(cx, Message::HaveNone);

@@ -39,9 +39,10 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// pieces that there can be, 32 peers of which each has named some; with usual torrents thousands.
 const EARLY_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// Pieces told one by one to a peer that has been here before the metadata: what a user has of a
-/// torrent that he adds by a magnet link, in nearly all cases nothing. 450 KB at most.
-const TOLD_MAX: usize = 50_000;
+/// Pieces told one by one to a peer that has been here before it was known what is on disk: 450 KB at
+/// most. More are told by a bitfield, which BEP 3 has only as the first message. Most clients take it at
+/// any time; the others leave, and call again.
+const TOLD_MAX: u32 = 50_000;
 
 /// What only a torrent has whose metadata is not there.
 #[derive(Debug)]
@@ -106,6 +107,11 @@ impl Fetching {
     /// Whether peers are of use.
     pub(super) fn takes_peers(&self) -> bool {
         self.stage == Stage::Fetching
+    }
+
+    /// Whether connections may stay.
+    pub(super) fn keeps_peers(&self) -> bool {
+        self.stage != Stage::Done
     }
 
     /// Bytes held, and bytes in all as far as that is known.
@@ -378,8 +384,10 @@ impl Torrent {
         let geometry = *self.storage.metainfo.geometry();
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
-            for piece in self.have.iter(&geometry).take(TOLD_MAX) {
-                peer.send(cx, Message::Have { index: piece.get() });
+            if self.have.count() > TOLD_MAX {
+                peer.send(cx, Message::Bitfield { bits: &self.have.to_wire() });
+            } else {
+                self.have.iter(&geometry).for_each(|it| peer.send(cx, Message::Have { index: it.get() }));
             }
             if let (Phase::Leeching(download), Some(open)) = (&mut self.phase, peer.open()) {
                 download.picker.add_peer(&open.pieces);
@@ -388,6 +396,9 @@ impl Torrent {
             if self.is_redundant(peer) {
                 cx.close(*key, CloseReason::Redundant);
             }
+        }
+        if self.is_upload_only() {
+            self.tell_upload_only(cx, peers);
         }
         self.recount(cx, peers);
         self.start_rounds(cx);
