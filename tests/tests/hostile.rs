@@ -236,3 +236,21 @@ fn who_is_silent_is_let_go_and_who_is_not_hears_from_us() {
     assert!(silent.stats.closed_count >= 1, "a silent peer is kept");
     assert!(closed_for(&swarm, leech, |reason| *reason == CloseReason::Timeout) >= 1);
 }
+
+#[test]
+fn a_lone_peer_however_slow_brings_everything_and_holds_up_nobody() {
+    let sample = Sample::new(11, 40_000, 16_384);
+    let mut swarm = Swarm::new(11, Net::default());
+    let slow =
+        swarm.add_puppet(&sample, Plan { serve: Serve::Trickle, ..Plan::seed(b't') }, Speed::default());
+    let leech = swarm.add_leech(&sample, &[swarm.addr(slow)]);
+    // One byte a second: each block takes four and a half hours.
+    let done = swarm.run_until(13 * 60 * MINUTE, |swarm| swarm.complete_count() == 1);
+    assert!(done, "{:#?}", swarm.host(leech).events);
+    assert_eq!(swarm.host(leech).completed[0].wasted_len, 0, "what it had brought was thrown away");
+    let late = swarm.add_leech(&sample, &[swarm.addr(slow)]);
+    swarm.run_for(60 * MINUTE);
+    let seed = swarm.add_seed(&sample);
+    let hears = swarm.add_leech(&sample, &[swarm.addr(seed), swarm.addr(late)]);
+    assert!(swarm.run_until(2 * MINUTE, |swarm| swarm.complete_count() == 3), "{hears:?} and {late:?}");
+}

@@ -52,6 +52,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long we may say nothing: under BEP 3's two minutes with room for delay.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
 
+/// How long nothing may come of a block that has come in part before it is asked for anew. One packet
+/// in this time is 25 bytes a second: who is slower brings no block within ten minutes.
+const BRINGING_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Bytes that may wait for a peer that does not read. More than the announcement of every piece
 /// of a large torrent or a full pipeline of requests and payload ever is; who lets it fill is cut.
 const UNSENT_LEN_MAX: usize = 4 * 1024 * 1024;
@@ -255,6 +259,12 @@ impl Peer {
 
     pub(crate) const fn on_received(&mut self, now: Instant) {
         self.received_at = now;
+    }
+
+    /// Whether a block of it has come in part, and something of late.
+    pub(crate) fn is_bringing(&self, now: Instant) -> bool {
+        let decoder = self.open().and_then(|open| open.decoder.as_ref());
+        decoder.is_some_and(Decoder::is_within_block) && now.since(self.received_at) < BRINGING_TIMEOUT
     }
 
     /// Whether the peer has been silent, or has taken nothing of what waits for it, for too long; if

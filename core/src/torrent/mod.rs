@@ -312,12 +312,14 @@ impl Torrent {
         }
     }
 
-    /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew.
+    /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew; not
+    /// while one is on its way, as slowly as it may be.
     pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
         let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
+        let is_bringing = peer.is_bringing(cx.now);
         let Some(open) = peer.open_mut() else { return };
-        if cx.budget.is_disk_busy() {
+        if cx.budget.is_disk_busy() || (open.requests.snubbed && is_bringing) {
             open.requests.excuse(cx.now);
         }
         if open.requests.due_at().is_some_and(|at| at <= cx.now) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::message::Message;
+use crate::wire::message::{Message, id};
 use crate::wire::{WireError, decode};
 
 /// One peer's stream after the handshake.
@@ -72,6 +72,12 @@ impl Decoder {
             }
         }
         self.step_through_stash(input)
+    }
+
+    /// Whether a block has come in part.
+    #[must_use]
+    pub fn is_within_block(&self) -> bool {
+        !self.is_spent && self.stash.get(decode::PREFIX_LEN) == Some(&id::PIECE)
     }
 
     /// Bytes of memory that the stash takes: at most [`Decoder::heap_len_max`].
