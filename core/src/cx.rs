@@ -67,6 +67,8 @@ pub(crate) enum TimerKey {
     Torrent(TorrentKey, TorrentTimer),
     /// Until a tracker that was asked over UDP is asked again.
     Trackers,
+    /// Until addresses that wait get the places of connections that come to nothing.
+    Turnover,
     /// Trackers that have not heard us stop by then will not.
     StopAnnounce,
     /// A shutdown waits no longer.

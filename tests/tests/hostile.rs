@@ -254,3 +254,53 @@ fn a_lone_peer_however_slow_brings_everything_and_holds_up_nobody() {
     let hears = swarm.add_leech(&sample, &[swarm.addr(seed), swarm.addr(late)]);
     assert!(swarm.run_until(2 * MINUTE, |swarm| swarm.complete_count() == 3), "{hears:?} and {late:?}");
 }
+
+/// Peers that say to have all, let nobody request and stay.
+fn idlers(swarm: &mut Swarm, sample: &Sample, count: u8, dials: &[SocketAddr]) -> Vec<SocketAddr> {
+    let plan =
+        |mark| Plan { unchokes: false, dials: dials.to_vec(), redial: Some(10 * SECOND), ..Plan::seed(mark) };
+    let add = |mark| {
+        let node = swarm.add_puppet(sample, plan(mark), Speed::default());
+        swarm.addr(node)
+    };
+    (1..=count).map(add).collect()
+}
+
+#[test]
+fn a_crowd_that_gives_nothing_does_not_hold_all_places_for_ever() {
+    let sample = sample();
+    let mut swarm = Swarm::new(12, Net::default());
+    let mut peers = idlers(&mut swarm, &sample, 30, &[]);
+    let leech = swarm.add_host(Config { peers_max: 10, ..Config::default() }, Speed::default());
+    swarm.host_mut(leech).disk.insert(&sample);
+    let torrent = swarm.start(leech, &sample, Role::leech(&peers));
+    swarm.run_for(MINUTE);
+    assert_eq!(swarm.host(leech).conns.len(), 10);
+    let seed = swarm.add_seed(&sample);
+    peers.push(swarm.addr(seed));
+    let (now, addr) = (swarm.now(), swarm.addr(seed));
+    swarm.host_mut(leech).session.add_peer(now, torrent, addr);
+    swarm.settle(leech);
+    assert!(swarm.run_until(60 * MINUTE, |swarm| swarm.complete_count() == 1), "it is never tried");
+}
+
+#[test]
+fn who_calls_gets_the_place_of_somebody_who_does_nothing() {
+    let sample = sample();
+    let mut swarm = Swarm::new(13, Net::default());
+    let partial = swarm.add_host(Config { peers_max: 10, ..Config::default() }, Speed::default());
+    swarm.host_mut(partial).disk.insert(&sample);
+    let seed = swarm.add_seed(&sample);
+    swarm.start(partial, &sample, Role::leech(&[swarm.addr(seed)]));
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 1));
+    let addr = swarm.addr(partial);
+    // They have nothing and want nothing.
+    for mark in 0..10 {
+        let plan = Plan { dials: vec![addr], has: false, ..Plan::seed(mark) };
+        swarm.add_puppet(&sample, plan, Speed::default());
+    }
+    swarm.run_for(5 * MINUTE);
+    assert_eq!(swarm.host(partial).conns.len(), 10);
+    let leech = swarm.add_leech(&sample, &[addr]);
+    assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 2), "{:#?}", swarm.host(leech).events);
+}

@@ -20,19 +20,13 @@ impl Machine {
         }
         // A socket for both families shows an IPv4 peer as an IPv6 one.
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        let incoming = |key: &PeerKey| self.peers.get(*key).is_some_and(|peer| !peer.outgoing);
-        let crowded = self.half_open.len() >= self.cx.config.half_open_max;
-        let crowded = crowded || self.peer_count >= self.cx.config.peers_max;
-        // Whoever proves itself may stay: the oldest that has not done so makes room.
-        let oldest = crowded.then(|| self.half_open.iter().map(|(_, key)| *key).find(incoming));
-        if oldest == Some(None) {
-            return None;
-        }
+        let is_crowded = self.half_open.len() >= self.cx.config.half_open_max || self.is_full();
+        let loser = if is_crowded { Some(self.find_place()?) } else { None };
         let cx = &mut self.cx;
         let key = self.peers.insert_with(|key| Peer::accepted(cx, key, addr));
         self.count_in(key);
-        if let Some(oldest) = oldest.flatten() {
-            self.cx.close(oldest, CloseReason::Crowded);
+        if let Some(loser) = loser {
+            self.cx.close(loser, CloseReason::Crowded);
             self.settle();
         }
         Some(key)
@@ -146,7 +140,7 @@ impl Machine {
     /// Dials for the torrents in line, in turn, while there is room.
     pub(super) fn dial(&mut self) {
         while self.half_open.len() < self.cx.config.half_open_max
-            && self.peer_count < self.cx.config.peers_max
+            && !self.is_full()
             && !self.shutting_down
             && let Some(key) = self.dialling.pop_front()
         {
@@ -163,6 +157,7 @@ impl Machine {
             }
             self.want_dial(key);
         }
+        self.plan_turn();
     }
 
     /// Lets everyone speak again who owed blocks: who of them was not read is not kept.
@@ -212,6 +207,7 @@ fn ended(peer: &Peer, reason: Option<CloseReason>, leeching: bool) -> Ended {
         Some(CloseReason::Ourselves | CloseReason::Banned) => Ended::Useless,
         Some(CloseReason::Redundant) => Ended::Redundant,
         Some(CloseReason::Duplicate) => Ended::Idle,
+        Some(CloseReason::Crowded) if peer.open().is_some() => Ended::Idle,
         Some(
             CloseReason::UnknownTorrent
             | CloseReason::Timeout

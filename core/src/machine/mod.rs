@@ -8,6 +8,7 @@ mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
 mod trackers;
+mod turnover;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
 use crate::tracker::Trackers;
 use crate::wire::{HandshakeStep, Step, WireError};
+use turnover::Turnover;
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
 const STOP_ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(900);
@@ -49,6 +51,7 @@ pub(crate) struct Machine {
     half_open: BTreeSet<(Instant, PeerKey)>,
     /// Torrents with an address ready to dial, in turn.
     dialling: VecDeque<TorrentKey>,
+    turnover: Turnover,
     /// Torrents that end and have not told everyone yet.
     closing: BTreeSet<TorrentKey>,
     /// Those of them that may have told the last.
@@ -75,6 +78,7 @@ impl Machine {
             peer_count: 0,
             half_open: BTreeSet::new(),
             dialling: VecDeque::new(),
+            turnover: Turnover::default(),
             closing: BTreeSet::new(),
             maybe_closed: Vec::new(),
             trackers: Trackers::default(),
@@ -183,6 +187,7 @@ impl Machine {
                     self.trackers.on_timer(&mut self.cx);
                     self.hear_trackers();
                 }
+                TimerKey::Turnover => self.on_turn(),
                 TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
             }

@@ -11,6 +11,7 @@ mod flow;
 mod requests;
 mod send_queue;
 mod uploads;
+mod worth;
 
 pub use error::PeerError;
 pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
@@ -38,6 +39,7 @@ use flow::Flow;
 use requests::Requests;
 use send_queue::SendQueue;
 use uploads::Uploads;
+use worth::Worth;
 
 /// Every connection of a session.
 pub(crate) type Peers = Slab<PeerKey, Peer>;
@@ -112,6 +114,7 @@ pub(crate) struct Open {
     pub(crate) up: Rate,
     /// Payload received and sent until the last round of the choker.
     pub(crate) round_start: (u64, u64),
+    pub(crate) worth: Worth,
     /// Blocks that came without being outstanding, less those that were.
     pub(crate) unasked_count: u32,
     /// When we last unchoked it.
@@ -186,6 +189,7 @@ impl Peer {
             down: Rate::new(now),
             up: Rate::new(now),
             round_start: (0, 0),
+            worth: Worth::new(now),
             unasked_count: 0,
             unchoked_at: None,
             connected_at: now,
@@ -336,6 +340,16 @@ impl Peer {
         }
         // BEP 6: one answer to each request, also to one that is taken back.
         self.reject(cx, block);
+    }
+
+    /// Whether payload could move now, either way, if the peer did something: it owes blocks, or may
+    /// ask for some and does not.
+    pub(crate) fn could_move(&self) -> bool {
+        self.open().is_some_and(|open| {
+            let is_served = open.flow.peer_interested && !open.flow.am_choking;
+            let asks = open.uploads.len() > 0 || self.queue.payload_len() > 0;
+            !open.requests.is_empty() || (is_served && !asks)
+        })
     }
 
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.

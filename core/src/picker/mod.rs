@@ -155,6 +155,13 @@ impl Picker {
         }
     }
 
+    /// Whether a wanted piece of `pieces`, which are those of one peer, no other peer has. It looks at
+    /// each of them.
+    #[must_use]
+    pub fn is_only_source(&self, pieces: &Bitfield) -> bool {
+        pieces.iter(&self.geometry).any(|piece| self.pieces.count(piece) <= 1 && self.wants(piece))
+    }
+
     /// How many of `pieces` are wanted. It looks at each of them, but not if the set is full.
     #[must_use]
     pub fn count_wanted(&self, pieces: &Bitfield) -> u32 {

@@ -22,6 +22,7 @@ mod private;
 mod rounds;
 mod saving;
 mod storing;
+mod turnover;
 mod upload;
 mod verdict;
 mod web;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use candidates::{Ended, Source};
+pub(crate) use turnover::Idle;
 
 use crate::bitfield::Bitfield;
 use crate::choice::Choice;
@@ -81,6 +83,8 @@ pub(crate) struct Torrent {
     choosing: Choosing,
     saving: Saving,
     web: WebSeeds,
+    /// Who gave us something in the last round in which anybody did.
+    last_giver: Option<PeerKey>,
     /// Peers that may request.
     unchoked_count: usize,
     /// Whether a slot has become free.
@@ -159,6 +163,7 @@ impl Torrent {
             choosing,
             saving: Saving::default(),
             web: WebSeeds::new(web_seeds),
+            last_giver: None,
             unchoked_count: 0,
             slots_changed: false,
             may_ask: false,

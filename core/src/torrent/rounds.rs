@@ -34,10 +34,16 @@ impl Torrent {
         let seeding = matches!(self.phase, Phase::Seeding);
         let mut contenders = Vec::with_capacity(self.peers.len());
         for key in &self.peers {
-            let Some(open) = peers.get_mut(*key).and_then(Peer::open_mut) else { continue };
+            let Some(peer) = peers.get_mut(*key) else { continue };
+            let could_move = peer.could_move();
+            let Some(open) = peer.open_mut() else { continue };
             let totals = (open.down.total(), open.up.total());
             let (down, up) = (totals.0 - open.round_start.0, totals.1 - open.round_start.1);
             open.round_start = totals;
+            open.worth.on_round(cx.now, down + up > 0, could_move);
+            if down > 0 {
+                self.last_giver = Some(*key);
+            }
             contenders.push(Contender {
                 peer: *key,
                 interested: open.flow.peer_interested,

@@ -283,6 +283,11 @@ impl Fetch {
         self.copies.iter().map(|copy| (held(copy), copy.len)).max().unwrap_or_default()
     }
 
+    /// Whether this peer says to have it.
+    pub(super) fn is_source(&self, key: PeerKey) -> bool {
+        self.sources.contains_key(&key)
+    }
+
     /// Whether anybody says to have it.
     pub(super) fn has_sources(&self) -> bool {
         !self.sources.is_empty()

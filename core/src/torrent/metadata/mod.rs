@@ -109,6 +109,11 @@ impl Fetching {
         self.stage == Stage::Fetching
     }
 
+    /// Whether this peer says to have the metadata.
+    pub(super) fn is_source(&self, key: PeerKey) -> bool {
+        self.fetch.is_source(key)
+    }
+
     /// Whether connections may stay.
     pub(super) fn keeps_peers(&self) -> bool {
         self.stage != Stage::Done
