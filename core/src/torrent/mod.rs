@@ -19,6 +19,7 @@ mod messages;
 mod metadata;
 mod pex;
 mod private;
+mod refill;
 mod rounds;
 mod saving;
 mod storing;
@@ -253,42 +254,6 @@ impl Torrent {
         }
     }
 
-    /// Asks every peer with room in its pipeline, if there may be something new to ask for.
-    pub(crate) fn refill(&mut self, cx: &mut Cx, peers: &mut Peers) {
-        let Phase::Leeching(download) = &mut self.phase else { return };
-        if !download.refill {
-            return;
-        }
-        while std::mem::take(&mut download.refill) {
-            let was_endgame = download.picker.in_endgame();
-            for key in &self.peers {
-                if let Some(peer) = peers.get_mut(*key) {
-                    download.fill(cx, peer);
-                }
-            }
-            // What the first peers were not given they may share once nothing else is left.
-            download.note_endgame(cx, &self.down, was_endgame);
-        }
-        self.fill_web(cx);
-    }
-
-    /// Asks all peers again: the session has room for pieces again.
-    pub(crate) fn on_room(&mut self, cx: &mut Cx, peers: &mut Peers) {
-        if let Phase::Leeching(download) = &mut self.phase {
-            download.refill = true;
-        }
-        self.refill(cx, peers);
-    }
-
-    /// Ends the pieces of a torrent that has nobody to finish them: others wait for their room.
-    pub(crate) fn make_room(&mut self, cx: &mut Cx) {
-        if let Phase::Leeching(download) = &mut self.phase
-            && self.peers.is_empty()
-        {
-            download.abandon_all(cx);
-        }
-    }
-
     /// Does what a message gave reason to: fills this peer's pipeline, and the others', gives free
     /// slots, reads what was asked for. An error if the peer does not read what it makes us send.
     pub(crate) fn after_message(
@@ -314,30 +279,6 @@ impl Torrent {
         match peers.get(key) {
             Some(peer) if peer.does_not_read() => Err(CloseReason::Violation(PeerError::DoesNotRead)),
             Some(_) | None => Ok(()),
-        }
-    }
-
-    /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew; not
-    /// while one is on its way, as slowly as it may be.
-    pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
-        let Phase::Leeching(download) = &mut self.phase else { return };
-        let Some(peer) = peers.get_mut(key) else { return };
-        let is_bringing = peer.is_bringing(cx.now);
-        let Some(open) = peer.open_mut() else { return };
-        if cx.budget.is_disk_busy() || (open.requests.snubbed && is_bringing) {
-            open.requests.excuse(cx.now);
-        }
-        if open.requests.due_at().is_some_and(|at| at <= cx.now) {
-            if std::mem::replace(&mut open.requests.snubbed, true) {
-                let owed = open.requests.blocks().collect();
-                download.take_back(cx, peer, owed);
-            } else {
-                download.release(cx, peer);
-            }
-            self.refill(cx, peers);
-        }
-        if let Some(peer) = peers.get(key) {
-            peer.set_snub_timer(cx);
         }
     }
 
