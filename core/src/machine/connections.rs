@@ -149,7 +149,10 @@ impl Machine {
             if !torrent.takes_peers() {
                 continue;
             }
-            if let Some(addr) = torrent.candidates.next(self.cx.now) {
+            // To whom we are connected already is called again only once that has ended.
+            if let Some(addr) = torrent.candidates.next(self.cx.now)
+                && !torrent.is_connected_to(addr)
+            {
                 let cx = &mut self.cx;
                 let peer = self.peers.insert_with(|peer| Peer::connecting(cx, peer, addr, key));
                 self.cx.outbox.push_back(Output::Connect { peer, addr });

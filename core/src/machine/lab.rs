@@ -243,11 +243,11 @@ impl Lab {
 
     /// Peer `number`, which can be called and takes all extensions under our own numbers, has connected.
     pub(crate) fn exchanger(&mut self, number: u8) -> PeerKey {
-        self.exchanger_at(Self::addr(number), number)
+        self.exchanger_as(Self::addr(number), number)
     }
 
     /// The same, at any address.
-    pub(crate) fn exchanger_at(&mut self, addr: SocketAddr, number: u8) -> PeerKey {
+    pub(crate) fn exchanger_as(&mut self, addr: SocketAddr, number: u8) -> PeerKey {
         let from = SocketAddr::new(addr.ip(), 40_000);
         let peer = self.machine.accept(self.now, from).expect("room for a peer");
         self.greet_with(peer, PeerId::new([number; 20]), RESERVED);

@@ -24,11 +24,7 @@ impl Torrent {
         if is_private && !source.is_private() {
             return false;
         }
-        let is_new = self.candidates.add(cx.now, &mut cx.rng, addr, source);
-        if is_new && self.is_connected_to(addr) {
-            self.candidates.on_met(addr);
-        }
-        is_new
+        self.candidates.add(cx.now, &mut cx.rng, addr, source)
     }
 
     /// A connection has ended: the address that it was to may be dialled again at some time.

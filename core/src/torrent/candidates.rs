@@ -280,14 +280,6 @@ impl Candidates {
         Some(addr)
     }
 
-    /// The peer at this address has called us: it is not dialled as long as it is here.
-    pub(crate) fn on_met(&mut self, addr: SocketAddr) {
-        let is_ready = |it: &Candidate| matches!(it.state, State::Ready { .. });
-        if self.by_addr.get(&addr).is_some_and(is_ready) {
-            self.set_state(addr, |_| State::Busy);
-        }
-    }
-
     /// When the next address will be ready.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.ready.iter().filter_map(BTreeSet::first).map(|&(at, ..)| at).min()
@@ -310,7 +302,7 @@ impl Candidates {
         strange.into_iter().for_each(|addr| self.remove(addr));
     }
 
-    /// A connection to `addr` is gone, which we had made or [met](Self::on_met).
+    /// A connection to `addr` is gone. Before, an address that was [taken](Self::next) is not ready.
     pub(crate) fn on_ended(&mut self, now: Instant, rng: &mut Rng, addr: SocketAddr, ended: Ended) {
         let Some(candidate) = self.by_addr.get_mut(&addr) else { return };
         if !matches!(candidate.state, State::Busy) {

@@ -51,9 +51,13 @@ struct Gone {
 }
 
 impl Exchange {
-    /// A peer that can be called has come; false if another one is known there.
-    fn add(&mut self, addr: SocketAddr, peer: PeerKey) -> bool {
-        if self.by_addr.contains_key(&addr) {
+    /// A peer that can be called has come; false if another one is known there. Whom we have called is
+    /// there for certain, and takes the place of who has only said so.
+    fn add(&mut self, addr: SocketAddr, peer: PeerKey, is_certain: bool) -> bool {
+        if let Some(came) = self.by_addr.get(&addr) {
+            if let Some(known) = self.here.get_mut(came).filter(|_| is_certain) {
+                known.peer = peer;
+            }
             return false;
         }
         self.by_addr.insert(addr, self.count);
@@ -136,11 +140,8 @@ impl Torrent {
     /// A peer is here that can be called.
     pub(super) fn on_listens(&mut self, cx: &mut Cx, peer: &Peer) {
         if let Some(addr) = peer.listen_addr()
-            && self.exchange.add(addr, peer.key)
+            && self.exchange.add(addr, peer.key, peer.outgoing)
         {
-            if !peer.outgoing {
-                self.candidates.on_met(addr);
-            }
             self.on_exchange_changed(cx);
         }
     }

@@ -28,13 +28,14 @@ fn changes(exchange: &Exchange, known: u64) -> (Vec<u16>, Vec<u16>, u64) {
 fn who_came_and_left_in_between_is_not_told_of() {
     let mut exchange = Exchange::default();
     for number in 1..=4 {
-        assert!(exchange.add(addr(number), key(number.into())));
+        assert!(exchange.add(addr(number), key(number.into()), false));
     }
     assert_eq!(changes(&exchange, 0), (vec![1, 2, 3, 4], vec![], 4));
-    assert!(!exchange.add(addr(1), key(9)), "the first at an address counts");
+    assert!(!exchange.add(addr(1), key(9), false), "the first at an address counts");
+    assert!(!exchange.add(addr(3), key(8), true) && !exchange.remove(addr(3), key(3)), "but for certainty");
     assert!(!exchange.remove(addr(1), key(9)) && exchange.remove(addr(1), key(1)));
-    assert!(exchange.add(addr(5), key(5)) && exchange.remove(addr(5), key(5)));
-    assert!(exchange.remove(addr(2), key(2)) && exchange.add(addr(2), key(7)));
+    assert!(exchange.add(addr(5), key(5), false) && exchange.remove(addr(5), key(5)));
+    assert!(exchange.remove(addr(2), key(2)) && exchange.add(addr(2), key(7), false));
     assert_eq!(changes(&exchange, 4), (vec![2], vec![1], 9));
     assert_eq!(changes(&exchange, 9), (vec![], vec![], 9));
 }
@@ -43,7 +44,7 @@ fn who_came_and_left_in_between_is_not_told_of() {
 fn what_does_not_fit_into_a_message_is_in_the_next() {
     let mut exchange = Exchange::default();
     for number in 1..=120 {
-        exchange.add(addr(number), key(number.into()));
+        exchange.add(addr(number), key(number.into()), false);
     }
     let mut told = Vec::new();
     let mut known = 0;
@@ -56,7 +57,7 @@ fn what_does_not_fit_into_a_message_is_in_the_next() {
     assert_eq!(told, (1..=120).collect::<Vec<_>>());
     for number in 1..=60 {
         exchange.remove(addr(number), key(number.into()));
-        exchange.add(addr(1000 + number), key(number.into()));
+        exchange.add(addr(1000 + number), key(number.into()), false);
     }
     let (first, second) = (changes(&exchange, 120), changes(&exchange, changes(&exchange, 120).2));
     assert_eq!((first.0.len(), first.1.len()), (50, 50));
@@ -67,7 +68,7 @@ fn what_does_not_fit_into_a_message_is_in_the_next() {
 fn what_is_remembered_is_bounded() {
     let mut exchange = Exchange::default();
     for number in 1..=10_000 {
-        exchange.add(addr(number), key(number.into()));
+        exchange.add(addr(number), key(number.into()), false);
         exchange.remove(addr(number), key(number.into()));
     }
     assert!(exchange.gone.len() <= GONE_MAX && exchange.here.is_empty() && exchange.by_addr.is_empty());
@@ -141,7 +142,7 @@ fn dialled(lab: &mut Lab) -> Vec<String> {
 fn who_is_named_is_called_unless_it_is_here_or_nearer_than_who_names_it() {
     let mut lab = Lab::new(Config { listen_port: Some(7), ..Config::default() }, "..");
     let far = lab.exchanger(1);
-    let near = lab.exchanger_at("10.0.0.1:1".parse().unwrap(), 2);
+    let near = lab.exchanger_as("10.0.0.1:1".parse().unwrap(), 2);
     let addrs = [
         "192.0.2.1:6881",
         "192.0.2.250:7",
@@ -163,9 +164,9 @@ fn who_is_named_is_called_unless_it_is_here_or_nearer_than_who_names_it() {
 fn strangers_are_not_told_of_this_network() {
     let mut lab = Lab::new(Config::default(), "..");
     let far = lab.exchanger(1);
-    let near = lab.exchanger_at("10.0.0.1:1".parse().unwrap(), 2);
-    let here = lab.exchanger_at("127.0.0.1:1".parse().unwrap(), 3);
-    let six = lab.exchanger_at("[2001:db8::9]:1".parse().unwrap(), 4);
+    let near = lab.exchanger_as("10.0.0.1:1".parse().unwrap(), 2);
+    let here = lab.exchanger_as("127.0.0.1:1".parse().unwrap(), 3);
+    let six = lab.exchanger_as("[2001:db8::9]:1".parse().unwrap(), 4);
     lab.pass(Duration::from_secs(2));
     let mut last = |peer| lab.heard(peer).pop().unwrap();
     assert_eq!((last(far), last(six)), ("pex +2001:db8::9/0".to_owned(), "pex +192.0.2.1/0".to_owned()));
@@ -221,6 +222,31 @@ fn who_has_called_us_is_not_called() {
     lab.input(Input::Closed { peer: here, cause: CloseCause::End });
     lab.pass(MINUTE);
     assert_eq!(dialled(&mut lab), ["192.0.2.1:6881"]);
+}
+
+#[test]
+fn of_two_calls_at_once_one_stays_known_and_no_third_is_made() {
+    for (id, ours_first) in [(0, true), (0, false), (0xFF, true), (0xFF, false)] {
+        let mut lab = Lab::new(Config::default(), "..");
+        lab.machine.add_peer(lab.now, lab.torrent, Lab::addr(1));
+        lab.drain();
+        let (ours, _) = lab.dialled.pop().unwrap();
+        lab.input(Input::Connected { peer: ours });
+        let greet_ours = |lab: &mut Lab| lab.greet(ours, crate::id::PeerId::new([id; 20]));
+        if ours_first {
+            greet_ours(&mut lab);
+        }
+        lab.exchanger_as(Lab::addr(1), id);
+        if !ours_first {
+            greet_ours(&mut lab);
+        }
+        assert_eq!(lab.closed.len(), 1);
+        let other = lab.exchanger(2);
+        lab.pass(Duration::from_secs(2));
+        assert!(lab.heard(other).pop().unwrap().starts_with("pex +192.0.2.1/"), "{id} {ours_first}");
+        lab.pass(MINUTE * 2);
+        assert!(lab.dialled.is_empty(), "{id} {ours_first}");
+    }
 }
 
 #[test]
