@@ -13,6 +13,7 @@ use peerless_core::priority::Priority;
 use peerless_core::{
     AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Purpose, Session, TorrentKey,
 };
+use peerless_jobs::HttpOptions;
 
 use crate::args::{NetworkArgs, VoiceArgs};
 use crate::drive::Run;
@@ -306,7 +307,9 @@ fn drive(
     listeners: Listeners,
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
-    let options = peerless_jobs::Options { record: plan.network.record.clone(), ..Default::default() };
+    let http = HttpOptions { user_trackers: plan.network.trackers.clone(), ..HttpOptions::default() };
+    let record = plan.network.record.clone();
+    let options = peerless_jobs::Options { http, record, ..Default::default() };
     let on_event = |session: &mut Session, now: Instant, event: Event| {
         let action = if let Event::MetadataDone { torrent } = event {
             on_metadata(plan, session, now, transfer, torrent)

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use peerless_core::tracker::{announce_base, scrape_url};
 use peerless_core::{FetchError, IpFamily, Reach};
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -40,6 +41,24 @@ pub struct HttpOptions {
     /// A file of PEM certificates to trust in place of Mozilla's list, for a private CA.
     /// Default: what the environment variable `SSL_CERT_FILE` names, as OpenSSL has it.
     pub ca_file: Option<PathBuf>,
+    /// Announce URLs that the user named: like other URLs of the user, and unlike those of torrents,
+    /// they may be of anything on this machine. Default: none.
+    pub user_trackers: Vec<String>,
+}
+
+impl HttpOptions {
+    /// Who named the tracker that this is asked of.
+    fn tracker_source(&self, url: &str) -> Source {
+        // Whole: a torrent may name the same path with another query.
+        let asks = |base: &str| {
+            let asked = url.strip_prefix(base).unwrap_or_default();
+            asked.strip_prefix(['?', '&']).unwrap_or(asked).starts_with("info_hash=")
+        };
+        let is_users = |tracker: &String| {
+            asks(&announce_base(tracker)) || scrape_url(tracker, &[]).is_some_and(|base| asks(&base))
+        };
+        if self.user_trackers.iter().any(is_users) { Source::User } else { Source::Torrent }
+    }
 }
 
 impl Default for HttpOptions {
@@ -50,6 +69,7 @@ impl Default for HttpOptions {
             header_len_max: 64 << 10,
             user_agent: concat!("peerless/", env!("CARGO_PKG_VERSION")).to_owned(),
             ca_file: std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty()).map(PathBuf::from),
+            user_trackers: Vec::new(),
         }
     }
 }
@@ -70,18 +90,23 @@ pub(crate) enum Source {
 /// # Errors
 /// When there is no answer within the bounds, or one of another status than 200.
 pub fn fetch(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    get(url, options, Source::User, None)
+    let (status, bytes) = get(url, options, Source::User, None)?;
+    if status == 200 { Ok(bytes) } else { Err(FetchError::Status(status)) }
 }
 
 /// GETs an announce URL from an address of this family. A bencoded answer counts whatever its status:
 /// trackers send their `failure reason` with 4xx as well.
 pub(crate) fn announce(url: &str, family: IpFamily, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    get(url, options, Source::Torrent, Some(family))
+    ask(url, options, Some(family))
 }
 
 /// GETs a scrape URL, with the same rules.
 pub(crate) fn scrape(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    get(url, options, Source::Torrent, None)
+    ask(url, options, None)
+}
+
+fn ask(url: &str, options: &HttpOptions, family: Option<IpFamily>) -> Result<Vec<u8>, FetchError> {
+    get(url, options, options.tracker_source(url), family).map(|(_, bytes)| bytes)
 }
 
 fn get(
@@ -89,7 +114,7 @@ fn get(
     options: &HttpOptions,
     source: Source,
     family: Option<IpFamily>,
-) -> Result<Vec<u8>, FetchError> {
+) -> Result<(u16, Vec<u8>), FetchError> {
     let deadline = Instant::now().checked_add(options.timeout);
     let mut url = url::parse(start)?;
     let mut reach = None;
@@ -97,7 +122,7 @@ fn get(
         let left = deadline.map_or(options.timeout, |at| at.saturating_duration_since(Instant::now()));
         let (mut response, reached) = hop(&url, options, Guard::new(source, reach, family), left)?;
         if !response.status().is_redirection() {
-            return body(&mut response, options, source);
+            return body(&mut response, options);
         }
         url = location(&response, &url)?;
         reach = Some(reached);
@@ -162,11 +187,9 @@ fn location(response: &Response<Body>, from: &Uri) -> Result<Uri, FetchError> {
     url::join(from, location.to_str().map_err(|_| bad())?).ok_or_else(bad)
 }
 
-fn body(response: &mut Response<Body>, options: &HttpOptions, source: Source) -> Result<Vec<u8>, FetchError> {
+/// The status and the body. Of another status than 200 only what may be a tracker's answer counts.
+fn body(response: &mut Response<Body>, options: &HttpOptions) -> Result<(u16, Vec<u8>), FetchError> {
     let status = response.status().as_u16();
-    if status != 200 && source == Source::User {
-        return Err(FetchError::Status(status));
-    }
     let mut bytes = Vec::new();
     let max = options.body_len_max;
     let mut reader = response.body_mut().as_reader().take(max.saturating_add(1));
@@ -178,7 +201,7 @@ fn body(response: &mut Response<Body>, options: &HttpOptions, source: Source) ->
     if bytes.len() as u64 > max {
         return Err(FetchError::TooLong(max));
     }
-    Ok(bytes)
+    Ok((status, bytes))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the list of errors is open")]

@@ -99,6 +99,7 @@ pub struct NetworkArgs {
     /// A further tracker's announce URL; repeatable
     ///
     /// A private torrent that names trackers itself is announced at those alone.
+    /// Unlike a torrent's own, which on this machine must be at /announce, it may be anywhere.
     #[arg(long = "tracker", value_name = "URL", value_parser = parse_tracker)]
     pub trackers: Vec<String>,
     /// Ask no trackers, not the torrent's own either

@@ -6,6 +6,7 @@ use std::fmt;
 use peerless_core::text::escaped;
 use peerless_core::tracker::SwarmCounts;
 use peerless_core::{Config, Event, InfoHash, Instant, Session};
+use peerless_jobs::HttpOptions;
 use serde::Serialize;
 
 use crate::args::ScrapeArgs;
@@ -30,10 +31,11 @@ pub fn run(args: &ScrapeArgs, signals: &Signals) -> Result<Exit, Failure> {
     for tracker in &scrape.trackers {
         session.scrape(Instant::START, tracker.url.clone(), vec![scrape.info_hash]);
     }
+    let http = HttpOptions { user_trackers: args.trackers.clone(), ..HttpOptions::default() };
     let run = Run {
         runtime: args.runtime,
         listeners: Listeners::for_datagrams(),
-        options: peerless_jobs::Options::default(),
+        options: peerless_jobs::Options { http, ..Default::default() },
         late_exit: Exit::Interrupted,
     };
     run.drive(session, signals, |session, now, event| {

@@ -13,7 +13,7 @@ mod swarm;
 mod ticket;
 pub mod udp;
 
-pub use request::{AnnounceEvent, AnnounceRequest, announce_url};
+pub use request::{AnnounceEvent, AnnounceRequest, announce_base, announce_url};
 pub use response::{
     AnnounceError, AnnounceResponse, INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, PEER_COUNT_MAX, Retry,
     parse_announce,

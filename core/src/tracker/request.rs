@@ -41,19 +41,29 @@ pub struct AnnounceRequest<'a> {
     pub tracker_id: Option<&'a [u8]>,
 }
 
+/// What all URLs begin with that announces to the tracker `base` are GET from; `info_hash=` follows,
+/// behind a `?` or `&` where one is missing.
+#[must_use]
+pub fn announce_base(base: &str) -> String {
+    let base = base.split('#').next().unwrap_or_default();
+    let mut url = String::with_capacity(base.len());
+    percent::encode_unless(&mut url, base.as_bytes(), |byte| byte.is_ascii_graphic());
+    url
+}
+
 /// The URL to GET for an announce to the tracker `base`, which may have a query of its own.
 ///
 /// Asks for compact answers (BEP 23). A fragment of `base` is dropped: it is not for servers.
 #[must_use]
 pub fn announce_url(base: &str, request: &AnnounceRequest<'_>) -> String {
-    let mut url = String::with_capacity(base.len() + 300);
-    let base = base.split('#').next().unwrap_or_default();
-    percent::encode_unless(&mut url, base.as_bytes(), |byte| byte.is_ascii_graphic());
-    url.push_str(match (base.contains('?'), base.ends_with(['?', '&'])) {
+    let mut url = announce_base(base);
+    let separator = match (url.contains('?'), url.ends_with(['?', '&'])) {
         (false, _) => "?",
         (true, false) => "&",
         (true, true) => "",
-    });
+    };
+    url.reserve(300);
+    url.push_str(separator);
     url.push_str("info_hash=");
     percent::encode(&mut url, request.info_hash.as_bytes());
     url.push_str("&peer_id=");

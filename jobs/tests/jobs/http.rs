@@ -214,6 +214,30 @@ fn a_torrent_names_no_other_service_of_this_machine_but_a_user_may() {
 }
 
 #[test]
+fn a_tracker_that_the_user_named_may_be_anywhere_and_a_torrents_not_beside_it() {
+    let server = constant(answer("200 OK", "", b"de"));
+    let user_trackers = vec![server.url("/x/\u{e4}?key=1#f"), server.url("/y/announce"), server.url("/z")];
+    let http = HttpOptions { user_trackers, ..HttpOptions::default() };
+    let jobs = Jobs::new(Options { http, ..Options::default() });
+    let announce = |path: &str| {
+        let (torrent, url) = (torrent(), server.url(path));
+        let done = jobs.run(Job::Announce { torrent, tier: 0, family: IpFamily::V4, url });
+        let JobDone::Announced { result, .. } = done else { panic!("another answer") };
+        result
+    };
+    for path in ["/x/%C3%A4?key=1&info_hash=a", "/y/announce?info_hash=a&port=1", "/z?info_hash=a"] {
+        assert_eq!(announce(path), Ok(b"de".to_vec()), "{path}");
+    }
+    let scrape = Job::Scrape { number: 1, url: server.url("/y/scrape?info_hash=a") };
+    assert!(matches!(jobs.run(scrape), JobDone::Scraped { number: 1, result: Ok(body) } if body == b"de"));
+    for path in
+        ["/x/%C3%A4?key=2&info_hash=a", "/z?delete=all&info_hash=a", "/z/a?info_hash=a", "/zz?info_hash=a"]
+    {
+        assert!(matches!(announce(path), Err(FetchError::Url(_))), "{path}");
+    }
+}
+
+#[test]
 fn what_is_no_url_of_http_is_refused() {
     for url in ["", "x", "udp://tracker:80/announce", "file:///etc/passwd", "http://", "http://a b/announce"]
     {
