@@ -128,6 +128,15 @@ impl Host {
         if let (Event::PieceFailed { piece, .. }, Some(watch)) = (&event, &mut self.watch) {
             watch.failed(*piece);
         }
+        if let (Event::PeerBanned { addr: banned, .. }, Some(watch)) = (&event, &mut self.watch) {
+            for (_, earlier) in &self.events {
+                if let Event::PeerConnected { peer, addr, .. } = earlier
+                    && addr == banned
+                {
+                    watch.lied(*peer);
+                }
+            }
+        }
         if !matches!(event, Event::Progress { .. } | Event::Checking { .. }) {
             self.events.push((now, event));
         }

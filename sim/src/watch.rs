@@ -1,9 +1,9 @@
 //! Watches what one leech asks for on the wire: no block may be asked of two peers at once before
 //! the endgame, that is while there is a block that nobody was asked for.
 //!
-//! Two exceptions are part of the design: a block that was not answered for so long that its peer
-//! may count as snubbed, and a block of a piece that has failed its hash before, which is taken
-//! from one peer and given to another.
+//! Three exceptions are part of the design: a block that was not answered for so long that its peer
+//! may count as snubbed, a block of a piece that has failed its hash before, which is taken
+//! from one peer and given to another, and a block that came from a liar.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub struct Watch {
     free_count: usize,
     endgame: bool,
     failed: BTreeSet<u32>,
+    liars: BTreeSet<PeerKey>,
     talks: BTreeMap<PeerKey, Talk>,
     again: Vec<(PeerKey, [u32; 3])>,
     /// Pieces in the order in which they were first asked for.
@@ -39,6 +40,7 @@ pub struct Watch {
 struct Asked {
     of: Vec<(PeerKey, Instant)>,
     came: bool,
+    from: Option<PeerKey>,
 }
 
 impl Asked {
@@ -73,6 +75,7 @@ impl Watch {
             free_count: count,
             endgame: false,
             failed: BTreeSet::new(),
+            liars: BTreeSet::new(),
             talks: BTreeMap::new(),
             again: Vec::new(),
             order: Vec::new(),
@@ -165,6 +168,11 @@ impl Watch {
         self.failed.insert(piece);
     }
 
+    /// A peer has sent bad blocks: all that came from it may be asked for again.
+    pub fn lied(&mut self, peer: PeerKey) {
+        self.liars.insert(peer);
+    }
+
     fn on_request(&mut self, now: Instant, peer: PeerKey, numbers: [u32; 3]) {
         if !self.order.contains(&numbers[0]) {
             self.order.push(numbers[0]);
@@ -172,7 +180,11 @@ impl Watch {
         self.request_count += 1;
         let (index, piece) = (self.index(numbers), numbers[0]);
         self.endgame |= self.free_count == 0;
-        let asked = &self.blocks[index];
+        let asked = &mut self.blocks[index];
+        if asked.came && asked.from.is_some_and(|from| self.liars.contains(&from)) {
+            asked.came = false;
+            self.free_count += usize::from(asked.is_free() && !self.failed.contains(&piece));
+        }
         let waits = asked.of.iter().find(|(_, at)| now.since(*at) < PATIENCE);
         let may = self.endgame || self.failed.contains(&piece) || (waits.is_none() && !asked.came);
         if !may {
@@ -196,7 +208,9 @@ impl Watch {
         };
         let before = asked.of.len();
         asked.of.retain(|(other, _)| *other != peer);
-        asked.came |= asked.of.len() < before;
+        if asked.of.len() < before {
+            (asked.came, asked.from) = (true, Some(peer));
+        }
     }
 
     fn release(&mut self, peer: PeerKey, numbers: [u32; 3]) {

@@ -191,6 +191,32 @@ impl Model {
         self.exclusives.remove(&piece);
     }
 
+    /// What is held from this peer is free. How many blocks that is.
+    pub fn discard(&mut self, peer: PeerKey) -> usize {
+        let given: Vec<_> = self.held().into_iter().filter(|(_, from)| *from == peer).collect();
+        for &(block, _) in &given {
+            self.block(block).into_iter().for_each(|state| *state = Block::Asked(Vec::new()));
+        }
+        given.iter().for_each(|(block, _)| self.end_if_untouched(block.piece()));
+        given.len()
+    }
+
+    /// A piece that was being stored is open again with these of its blocks.
+    pub fn reopen(&mut self, piece: PieceIndex, givers: &[Option<PeerKey>]) {
+        let state = |giver: &Option<PeerKey>| giver.map_or(Block::Asked(Vec::new()), Block::Held);
+        let worker = givers.iter().flatten().next().copied();
+        self.exclusives.get_mut(&piece).into_iter().for_each(|exclusive| exclusive.owner = None);
+        self.pieces[piece.as_usize()] = match worker.filter(|_| self.priorities[piece.as_usize()].is_wanted())
+        {
+            Some(worker) => {
+                self.opened_count += 1;
+                let blocks = givers.iter().map(state).collect();
+                Piece::Open { age: self.opened_count, worker, blocks }
+            }
+            None => Piece::Missing,
+        };
+    }
+
     /// One peer alone may fetch this piece.
     pub fn restrict(&mut self, piece: PieceIndex) {
         if self.missing().contains(&piece) {
@@ -224,10 +250,15 @@ impl Model {
             return;
         }
         self.disown(peer, |piece| piece == block.piece());
-        let blocks = self.geometry.blocks(block.piece());
+        self.end_if_untouched(block.piece());
+    }
+
+    /// An open piece of which nothing is held or asked for is missing.
+    fn end_if_untouched(&mut self, piece: PieceIndex) {
         let free = self.free();
-        if blocks.into_iter().all(|block| free.contains(&block)) {
-            self.pieces[block.piece().as_usize()] = Piece::Missing;
+        if self.open().contains(&piece) && self.geometry.blocks(piece).all(|block| free.contains(&block)) {
+            self.pieces[piece.as_usize()] = Piece::Missing;
+            self.exclusives.get_mut(&piece).into_iter().for_each(|exclusive| exclusive.owner = None);
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use peerless_core::PeerKey;
 use peerless_core::bitfield::Bitfield;
-use peerless_core::block::BlockPool;
+use peerless_core::block::{Block, BlockPool};
 use peerless_core::key::Key;
 use peerless_core::picker::{Picker, Received};
 use peerless_core::piece::{BLOCK_LEN, BlockRef, Geometry, PieceIndex};
@@ -71,6 +71,11 @@ enum Op {
     HandOver {
         nth: usize,
     },
+    /// What the peer gave, and gives of a piece that is being stored, is not to be believed.
+    Discard {
+        peer: usize,
+        nth: usize,
+    },
     /// A run of pieces is wanted so much.
     Prioritise {
         piece: u32,
@@ -98,6 +103,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..4_usize, prop::bool::weighted(0.6), any::<bool>())
             .prop_map(|(nth, is_right, restrict)| Op::Verdict { nth, is_right, restrict }),
         1 => (0..4_usize).prop_map(|nth| Op::HandOver { nth }),
+        1 => (peer(), 0..4_usize).prop_map(|(peer, nth)| Op::Discard { peer, nth }),
         2 => (any::<u32>(), 1..20_usize, 0..=7_u8)
             .prop_map(|(piece, count, priority)| Op::Prioritise { piece, count, priority }),
         1 => any::<bool>().prop_map(|in_order| Op::InOrder { in_order }),
@@ -118,6 +124,8 @@ struct Both {
     pool: BlockPool,
     peers: BTreeMap<PeerKey, Peer>,
     peer_count: u32,
+    /// The pieces that are being stored.
+    taken: BTreeMap<PieceIndex, (Vec<Block>, Vec<PeerKey>)>,
 }
 
 impl Both {
@@ -126,8 +134,8 @@ impl Both {
         let have = random_set(geometry, &mut rng, have_share);
         let picker = Picker::new(geometry, &have, &mut rng);
         let model = Model::new(geometry, &have);
-        let (pool, peers) = (BlockPool::default(), BTreeMap::new());
-        Self { geometry, rng, picker, model, pool, peers, peer_count: 0 }
+        let (pool, peers, taken) = (BlockPool::default(), BTreeMap::new(), BTreeMap::new());
+        Self { geometry, rng, picker, model, pool, peers, peer_count: 0, taken }
     }
 
     fn apply(&mut self, op: &Op) {
@@ -156,6 +164,7 @@ impl Both {
                 let open = self.model.open();
                 open.get(nth).into_iter().for_each(|&piece| self.hand_over(piece));
             }
+            Op::Discard { peer, nth } => self.with(peer, |both, peer| both.discard(peer, nth)),
             Op::Prioritise { piece, count, priority } => {
                 let first = self.piece(piece).as_usize();
                 let pieces: Vec<_> = self.geometry.pieces().skip(first).take(count).collect();
@@ -235,7 +244,8 @@ impl Both {
         cancel.into_iter().for_each(|other| self.forget(other, block));
         let taken = self.picker.take_piece(block.piece());
         assert_eq!(taken.is_some(), complete);
-        assert_eq!(taken.map(|(_, givers)| givers), self.model.take_piece(block.piece()));
+        assert_eq!(taken.as_ref().map(|(_, givers)| givers), self.model.take_piece(block.piece()).as_ref());
+        taken.into_iter().for_each(|taken| _ = self.taken.insert(block.piece(), taken));
     }
 
     fn give_back(&mut self, peer: PeerKey, block: BlockRef) {
@@ -276,6 +286,25 @@ impl Both {
             self.picker.restrict(piece);
             self.model.restrict(piece);
         }
+    }
+
+    fn discard(&mut self, peer: PeerKey, nth: usize) {
+        let before = self.picker.held_len();
+        let len = self.picker.discard(|key| key == peer);
+        self.model.discard(peer);
+        assert_eq!(self.picker.held_len() + len, before);
+        let storing = self.model.storing();
+        let Some(&piece) = storing.get(nth % storing.len().max(1)) else { return };
+        let (blocks, givers) = self.taken.remove(&piece).unwrap();
+        let givers: Vec<_> = givers.into_iter().map(|giver| Some(giver).filter(|key| *key != peer)).collect();
+        if givers.iter().all(Option::is_some) {
+            // Else there is nothing to be asked for anew.
+            self.taken.insert(piece, (blocks, givers.into_iter().flatten().collect()));
+            return;
+        }
+        self.model.reopen(piece, &givers);
+        let blocks = blocks.into_iter().zip(givers).map(|(block, giver)| Some((giver?, block)));
+        self.picker.reopen(piece, blocks.collect());
     }
 
     fn hand_over(&mut self, piece: PieceIndex) {

@@ -153,13 +153,13 @@ impl Picker {
         (exact && askers.has(peer)).then_some((slot, askers))
     }
 
-    fn was_storing(&self, piece: PieceIndex) -> bool {
+    pub(super) fn was_storing(&self, piece: PieceIndex) -> bool {
         let storing = self.pieces.state(piece) == PieceState::Storing;
         debug_assert!(storing, "only a piece that is being stored is stored or fails");
         storing
     }
 
-    fn set_missing(&mut self, piece: PieceIndex) {
+    pub(super) fn set_missing(&mut self, piece: PieceIndex) {
         self.pieces.set(piece, PieceState::Missing { at: 0 });
         self.list(piece);
     }

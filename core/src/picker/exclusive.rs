@@ -67,6 +67,11 @@ impl Exclusives {
         }
     }
 
+    /// The piece has no owner any more: nothing of it is held or asked for.
+    pub(super) fn end_ownership(&mut self, piece: PieceIndex) {
+        self.0.entry(piece).and_modify(|exclusive| exclusive.owner = None);
+    }
+
     /// No piece is owned by `peer` any more.
     pub(super) fn disown_all(&mut self, peer: PeerKey) {
         let owned = self.0.values_mut().filter(|exclusive| exclusive.owner == Some(peer));

@@ -18,6 +18,7 @@
 mod answers;
 mod availability;
 mod choose;
+mod discard;
 mod endgame;
 mod exclusive;
 mod invariants;
@@ -145,8 +146,8 @@ impl Picker {
     ///
     /// This and [`Picker::count_wanted`] are for a count per peer of the wanted pieces that it has:
     /// we are interested in it while that isn't zero. Only these change whether a piece is wanted:
-    /// [`Picker::take_piece`] (one less for each peer that has it), [`Picker::failed`] (one more) and
-    /// [`Picker::set_priority`].
+    /// [`Picker::take_piece`] (one less for each peer that has it), [`Picker::failed`] and
+    /// [`Picker::reopen`] (one more) and [`Picker::set_priority`].
     #[must_use]
     pub fn wants(&self, piece: PieceIndex) -> bool {
         match self.pieces.state(piece) {

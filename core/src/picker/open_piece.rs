@@ -22,6 +22,12 @@ struct Asker {
 }
 
 impl Askers {
+    const fn of(peer: PeerKey) -> Self {
+        let mut askers = [None; ASKERS_MAX];
+        askers[0] = Some(Asker { peer, lapsed: false });
+        Self(askers)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
@@ -158,9 +164,7 @@ impl OpenPiece {
         let Some(block) = self.blocks.get_mut(number as usize) else { return };
         match block {
             BlockState::Free => {
-                let mut askers = Askers::default();
-                askers.add(peer);
-                *block = BlockState::Asked(askers);
+                *block = BlockState::Asked(Askers::of(peer));
                 self.worker = peer;
                 if self.returned.last() == Some(&number) {
                     self.returned.pop();
@@ -209,6 +213,38 @@ impl OpenPiece {
         self.blocks.iter_mut().for_each(|block| *block = BlockState::Free);
         (self.fresh, self.held_count) = (0, 0);
         self.returned.clear();
+    }
+
+    /// Frees the blocks held from these peers; their bytes.
+    pub(super) fn discard(&mut self, lies: impl Fn(PeerKey) -> bool) -> usize {
+        let mut len = 0;
+        for (number, block) in (0..).zip(&mut self.blocks) {
+            if let BlockState::Held { data, from } = block
+                && lies(*from)
+            {
+                len += data.as_slice().len();
+                *block = BlockState::Free;
+                self.returned.push(number);
+                self.held_count -= 1;
+            }
+        }
+        len
+    }
+
+    /// Holds these blocks of a piece of which nothing is held or asked for; their bytes.
+    pub(super) fn refill(&mut self, blocks: Vec<Option<(PeerKey, Block)>>) -> usize {
+        let blocks = blocks.into_iter().chain(std::iter::repeat_with(|| None));
+        for ((number, state), block) in (0..).zip(&mut self.blocks).zip(blocks) {
+            match block {
+                Some((from, data)) => {
+                    *state = BlockState::Held { data, from };
+                    self.held_count += 1;
+                }
+                None => self.returned.push(number),
+            }
+        }
+        self.fresh = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        self.held_len()
     }
 
     /// Bytes of the blocks held.

@@ -1,35 +1,25 @@
 //! The way of a block down: asked of a peer, taken in, stored as part of a verified piece.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::storing::Storing;
-use super::verdict::{Giver, Verdicts};
-use super::web;
+use super::suspects::Suspects;
+use super::verdict::Giver;
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
-use crate::job::{BlockDigest, FullPiece};
+use crate::job::BlockDigest;
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::picker::{Picker, Received};
 use crate::piece::{BlockRef, PieceIndex};
 use crate::priority::Priority;
 use crate::storage::Storage;
-use crate::time::Instant;
 use crate::webseed::first_run;
 use crate::wire::Message;
 
 /// Blocks that a peer may have sent unasked, less those it was asked for, before it is left. Blocks
 /// that cross our cancels are honest; one pipeline of them is the most there can be, doubled.
 const UNASKED_MAX: u32 = 1000;
-
-/// How long one peer may take to fetch a suspect piece alone: a slow one does it at 5 KiB/s, and
-/// one that sent the bad block must not hold the piece for ever.
-const ALONE_TIME: Duration = Duration::from_secs(60);
-
-/// Givers remembered after they left: more than ever have blocks in open pieces.
-const GONE_MAX: usize = 1000;
 
 /// What only a torrent has that wants pieces.
 #[derive(Debug)]
@@ -39,11 +29,7 @@ pub(crate) struct Download {
     pub(crate) picker: Picker,
     /// Pieces on their way to disk.
     pub(super) storing: Storing,
-    /// Peers that gave blocks and are gone: leaving must not save a poisoner.
-    gone: BTreeMap<PeerKey, Giver>,
-    verdicts: Verdicts,
-    /// Suspect pieces that one peer alone is asked for, and since when.
-    restricted: BTreeMap<PieceIndex, Instant>,
+    pub(super) suspects: Suspects,
     /// By file, how many of its pieces are missing.
     file_left: Vec<u32>,
     /// Pieces counted in the session's budget: those open and those on their way to disk.
@@ -67,9 +53,7 @@ impl Download {
             storage: Arc::clone(storage),
             picker: Picker::new(geometry, have, &mut cx.rng),
             storing: Storing::new(torrent, storage),
-            gone: BTreeMap::new(),
-            verdicts: Verdicts::default(),
-            restricted: BTreeMap::new(),
+            suspects: Suspects::default(),
             file_left,
             counted: 0,
             refill: false,
@@ -107,7 +91,7 @@ impl Download {
             }
         }
         self.picker.set_in_order(sequential);
-        self.restricted.retain(|piece, _| self.picker.priority(*piece).is_wanted());
+        self.suspects.retain(|piece| self.picker.priority(piece).is_wanted());
         self.refill = true;
         self.settle(cx);
     }
@@ -123,7 +107,11 @@ impl Download {
         let geometry = self.storage.metainfo.geometry();
         let choking = open.flow.peer_choking;
         // BEP 6: some pieces may be asked for while choked, others are advised when not.
-        let first = open.fast.first(geometry, choking, |piece| self.picker.wants(piece));
+        let mut first = open.fast.first(geometry, choking, |piece| self.picker.wants(piece));
+        if !choking {
+            // Until it is known who spoilt them, more may be.
+            first.splice(..0, self.suspects.pieces());
+        }
         if choking && first.is_empty() {
             return;
         }
@@ -173,7 +161,7 @@ impl Download {
     }
 
     /// How many pieces may be opened now.
-    fn may_open(&self, cx: &Cx) -> usize {
+    pub(super) fn may_open(&self, cx: &Cx) -> usize {
         let may_open = cx.budget.pieces_to_open(self.piece_len());
         // One piece is always allowed, or small limits and large pieces would stop everything.
         if self.counted == 0 { may_open.max(1) } else { may_open }
@@ -209,18 +197,6 @@ impl Download {
         }
     }
 
-    /// Hands a piece whose blocks are all there to a worker.
-    fn store(&mut self, cx: &mut Cx, peers: &Peers, piece: PieceIndex) {
-        let Some((blocks, givers)) = self.picker.take_piece(piece) else { return };
-        let giver = |key| {
-            let known = peers.get(key).and_then(Giver::of).or_else(|| self.gone.get(&key).copied());
-            known.or_else(|| web::giver(key))
-        };
-        let givers = givers.into_iter().map(giver).collect();
-        let piece = FullPiece { piece, blocks, digest_blocks: self.verdicts.is_suspect(piece) };
-        self.storing.add(cx, piece, givers, self.picker.asked_count() > 0);
-    }
-
     /// A piece is on disk. Returns who is now known to have sent bad blocks of it, and the files
     /// that are complete with it.
     pub(crate) fn on_stored(
@@ -229,8 +205,7 @@ impl Download {
         piece: PieceIndex,
         digests: &[BlockDigest],
     ) -> (Vec<Giver>, Vec<usize>) {
-        self.storing.remove(piece);
-        self.restricted.remove(&piece);
+        let givers = self.storing.remove(piece).unwrap_or_default();
         self.picker.stored(piece);
         self.refill = true;
         self.settle(cx);
@@ -245,26 +220,7 @@ impl Download {
                 }
             }
         }
-        (self.verdicts.on_good(piece, digests), complete)
-    }
-
-    /// A piece failed its hash. Returns who is certainly to blame.
-    pub(crate) fn on_bad(
-        &mut self,
-        cx: &mut Cx,
-        piece: PieceIndex,
-        digests: &[BlockDigest],
-    ) -> Option<Giver> {
-        let givers = self.storing.remove(piece)?;
-        self.picker.failed(piece);
-        self.refill = true;
-        self.settle(cx);
-        let guilty = self.verdicts.on_bad(piece, &givers, digests);
-        if guilty.is_none() {
-            self.picker.restrict(piece);
-            self.restricted.insert(piece, cx.now);
-        }
-        guilty
+        (self.suspects.on_good(piece, &givers, digests), complete)
     }
 
     /// A piece could not be written; false if it was not to be.
@@ -288,7 +244,7 @@ impl Download {
     pub(crate) fn give_back_all(&mut self, cx: &mut Cx, peer: PeerKey, blocks: &[BlockRef]) {
         self.picker.give_back_all(peer, blocks.iter().copied());
         // A suspect piece that it was to fetch alone is free too.
-        self.refill |= !blocks.is_empty() || !self.restricted.is_empty();
+        self.refill |= !blocks.is_empty() || !self.suspects.is_empty();
         self.settle(cx);
     }
 
@@ -296,16 +252,17 @@ impl Download {
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peer: &Peer) {
         let (Some(open), Some(giver)) = (peer.open(), Giver::of(peer)) else { return };
         if open.down.total() > 0 {
-            self.gone.insert(peer.key, giver);
-            if self.gone.len() > GONE_MAX {
-                self.gone.pop_first();
-            }
+            self.suspects.on_gone(giver);
         }
         self.picker.remove_peer(peer.key, &open.pieces, open.requests.blocks());
         // Else nothing is free that was not: what it owed, a suspect piece that was its alone, or
         // the place of a piece that only it could finish.
         let full = cx.budget.pieces_to_open(self.piece_len()) == 0;
-        self.refill |= full || !open.requests.is_empty() || !self.restricted.is_empty();
+        self.refill |= full || !open.requests.is_empty() || !self.suspects.is_empty();
+        if self.picker.asked_count() == 0 {
+            // No verdict is to come.
+            self.storing.release(cx);
+        }
         self.settle(cx);
     }
 
@@ -332,25 +289,9 @@ impl Download {
         self.settle(cx);
     }
 
-    /// Takes suspect pieces from peers that have had time enough to fetch them alone.
-    pub(crate) fn hand_over_late(&mut self, cx: &mut Cx, peers: &mut Peers) {
-        let due = cx.now;
-        let late = self.restricted.iter().filter(|(_, at)| **at + ALONE_TIME <= due);
-        let late: Vec<PieceIndex> = late.map(|(piece, _)| *piece).collect();
-        for piece in late {
-            self.restricted.insert(piece, cx.now);
-            for (key, block) in self.picker.hand_over(piece) {
-                if let Some(peer) = peers.get_mut(key) {
-                    cancel(cx, peer, block);
-                }
-            }
-            self.refill = true;
-        }
-        self.settle(cx);
-    }
-
     /// Ends all open pieces, with what is held of them.
     pub(crate) fn abandon_all(&mut self, cx: &mut Cx) {
+        self.storing.release(cx);
         self.picker.abandon_all();
         self.settle(cx);
     }
@@ -358,7 +299,7 @@ impl Download {
     /// Ends the count of this torrent's pieces in the session's budget.
     pub(crate) fn let_go(&mut self, cx: &mut Cx) {
         // As with those that a worker has already: what comes of them is only counted.
-        self.storing.hand_over(cx);
+        self.storing.release(cx);
         let piece_len = self.piece_len();
         cx.budget.set_holder(self.torrent, false);
         (0..std::mem::take(&mut self.counted)).for_each(|_| cx.budget.end_piece(piece_len));
@@ -369,7 +310,7 @@ impl Download {
     }
 
     /// Brings the session's budget up to date. Returns how many more pieces are counted now.
-    fn settle(&mut self, cx: &mut Cx) -> usize {
+    pub(super) fn settle(&mut self, cx: &mut Cx) -> usize {
         let piece_len = self.piece_len();
         let counted = self.picker.open_count() + self.storing.len();
         let more = counted.saturating_sub(self.counted);
@@ -390,7 +331,7 @@ pub(crate) const fn count_unasked(unasked_count: &mut u32) -> Result<(), PeerErr
 }
 
 /// Takes a request back; false if the peer does not owe the block.
-fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
+pub(super) fn cancel(cx: &mut Cx, peer: &mut Peer, block: BlockRef) -> bool {
     let owed = peer.open_mut().is_some_and(|open| open.requests.forget(block));
     if owed {
         let (index, begin, len) = (block.piece().get(), block.begin(), block.len());
@@ -405,11 +346,11 @@ const fn request(block: BlockRef) -> Message<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
     use crate::input::{CloseCause, Input};
     use crate::job::Job;
     use crate::machine::lab::Lab;
+    use std::time::Duration;
 
     #[test]
     fn a_lone_source_that_loses_a_request_is_asked_again() {

@@ -224,6 +224,7 @@ impl Torrent {
         self.have.insert(piece);
         self.on_dirty(cx);
         guilty.into_iter().for_each(|giver| self.ban(cx, peers, giver));
+        self.on_hashed(cx);
         files.into_iter().for_each(|file| self.tell_file(cx, file));
         let was_wanted = !self.choosing.skips(piece);
         for key in &self.peers {
@@ -280,6 +281,13 @@ impl Torrent {
         if let Some(giver) = guilty {
             self.ban(cx, peers, giver);
         }
+        self.on_hashed(cx);
+    }
+
+    fn on_hashed(&mut self, cx: &mut Cx) {
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.on_hashed(cx);
+        }
     }
 
     fn on_unwritten_piece(&mut self, cx: &mut Cx, piece: PieceIndex, error: DiskError) {
@@ -291,8 +299,11 @@ impl Torrent {
 
     /// Leaves a peer that sent bad data, for long. It may have come back under another key.
     pub(super) fn ban(&mut self, cx: &mut Cx, peers: &Peers, giver: Giver) {
-        if self.strike_web(cx, &giver) {
+        if self.strike_web(cx, &giver) || self.candidates.is_banned(cx.now, giver.addr, Some(giver.id)) {
             return;
+        }
+        if let Phase::Leeching(download) = &mut self.phase {
+            self.wasted_len += download.discard(cx, peers, &giver);
         }
         self.candidates.ban(cx.now, giver.addr, giver.id);
         cx.event(Event::PeerBanned { torrent: self.key, addr: giver.addr });

@@ -23,6 +23,7 @@ mod refill;
 mod rounds;
 mod saving;
 mod storing;
+mod suspects;
 mod turnover;
 mod upload;
 mod verdict;
@@ -313,7 +314,9 @@ impl Torrent {
         for peer in &self.peers {
             cx.close(*peer, CloseReason::TorrentGone);
         }
-        self.on_store_timer(cx);
+        if let Phase::Leeching(download) = &mut self.phase {
+            download.storing.release(cx);
+        }
         for timer in TorrentTimer::ALL {
             cx.timers.clear(TimerKey::Torrent(self.key, timer));
         }

@@ -14,6 +14,7 @@ use crate::job::{FullPiece, Job};
 use crate::key::TorrentKey;
 use crate::piece::PieceIndex;
 use crate::storage::Storage;
+use crate::time::Instant;
 
 /// How long a complete piece waits for others at most: nothing beside a round trip of the `have`
 /// that tells of it, and time for several where their number matters (250 MiB/s and more).
@@ -28,24 +29,46 @@ const GATHER_LEN_MAX: u64 = 4 * 1024 * 1024;
 pub(super) struct Storing {
     torrent: TorrentKey,
     storage: Arc<Storage>,
-    /// All of them, with the giver of each block.
+    /// Those that are to be hashed or are being hashed, with the giver of each block.
     givers: BTreeMap<PieceIndex, Vec<Option<Giver>>>,
     /// Those that wait to be handed over, and their length.
     waiting: Vec<FullPiece>,
     waiting_len: u64,
+    /// Those that are not to be hashed yet, because of who gave them.
+    kept: BTreeMap<PieceIndex, Kept>,
+}
+
+/// A piece that is not to be hashed yet.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) since: Instant,
+    pub(super) why: Wait,
+    pub(super) piece: FullPiece,
+    pub(super) givers: Vec<Option<Giver>>,
+}
+
+/// What a piece waits for that is not to be hashed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// That it is known who spoilt another piece.
+    Verdict,
+    /// That a first piece of its givers has been hashed.
+    Trial,
 }
 
 impl Storing {
     pub(super) fn new(torrent: TorrentKey, storage: &Arc<Storage>) -> Self {
         let storage = Arc::clone(storage);
-        Self { torrent, storage, givers: BTreeMap::new(), waiting: Vec::new(), waiting_len: 0 }
+        let (givers, kept) = (BTreeMap::new(), BTreeMap::new());
+        Self { torrent, storage, givers, waiting: Vec::new(), waiting_len: 0, kept }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.givers.len()
+        self.givers.len() + self.kept.len()
     }
 
+    /// Whether a worker is to say if it is right.
     pub(super) fn has(&self, piece: PieceIndex) -> bool {
         self.givers.contains_key(&piece)
     }
@@ -73,6 +96,41 @@ impl Storing {
         }
     }
 
+    /// Keeps a piece. It counts as one that is being stored.
+    pub(super) fn keep(&mut self, kept: Kept) {
+        self.kept.insert(kept.piece.piece, kept);
+    }
+
+    /// Whether pieces are kept.
+    pub(super) fn keeps(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Takes the kept pieces that are such.
+    pub(super) fn take_kept(&mut self, is_such: impl Fn(&Kept) -> bool) -> Vec<Kept> {
+        let taken: Vec<_> = self.kept.values().filter(|kept| is_such(kept)).map(Kept::index).collect();
+        taken.into_iter().filter_map(|piece| self.kept.remove(&piece)).collect()
+    }
+
+    /// Bytes of the pieces kept until their givers' first piece has been hashed.
+    pub(super) fn on_trial_len(&self) -> u64 {
+        let on_trial = self.kept.values().filter(|kept| kept.why == Wait::Trial);
+        on_trial.map(|kept| u64::from(self.storage.metainfo.geometry().len_of(kept.index()))).sum()
+    }
+
+    /// Whether such a giver has a share in a piece that is to be hashed or is being hashed.
+    pub(super) fn has_share(&self, is_such: impl Fn(&Giver) -> bool) -> bool {
+        self.givers.values().flatten().flatten().any(is_such)
+    }
+
+    /// Gives all that is kept or waits to a worker.
+    pub(super) fn release(&mut self, cx: &mut Cx) {
+        for kept in self.take_kept(|_| true) {
+            self.add(cx, kept.piece, kept.givers, false);
+        }
+        self.hand_over(cx);
+    }
+
     /// Gives the pieces that wait to a worker.
     pub(super) fn hand_over(&mut self, cx: &mut Cx) {
         if self.waiting.is_empty() {
@@ -91,6 +149,12 @@ impl Storing {
 
     const fn timer(&self) -> TimerKey {
         TimerKey::Torrent(self.torrent, TorrentTimer::Store)
+    }
+}
+
+impl Kept {
+    const fn index(&self) -> PieceIndex {
+        self.piece.piece
     }
 }
 

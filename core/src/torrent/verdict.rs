@@ -15,7 +15,7 @@ use crate::piece::PieceIndex;
 
 /// Bad pieces remembered until a good copy comes. A session has few pieces open at once, and each
 /// entry costs some 60 bytes a block.
-const SUSPECTS_MAX: usize = 64;
+pub(super) const SUSPECTS_MAX: usize = 64;
 
 /// A peer as it is remembered beyond its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,12 @@ impl Giver {
     /// A peer that has shaken hands.
     pub(crate) fn of(peer: &Peer) -> Option<Self> {
         peer.open().map(|open| Self { peer: peer.key, addr: peer.addr, id: open.id })
+    }
+
+    /// Whether it is the same peer, maybe on another connection: the same port or the same id at its
+    /// address, as with bans.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.addr.ip() == other.addr.ip() && (self.addr.port() == other.addr.port() || self.id == other.id)
     }
 }
 
@@ -48,6 +54,12 @@ impl<K: Copy + Ord> Verdicts<K> {
     /// Whether a bad copy of this piece is remembered: a good one must then come with its digests.
     pub(crate) fn is_suspect(&self, piece: K) -> bool {
         self.suspects.contains_key(&piece)
+    }
+
+    /// Whether one of these gave a bad copy of the piece.
+    pub(super) fn has_giver_of(&self, piece: K, givers: &[Option<Giver>]) -> bool {
+        let blocks = self.suspects.get(&piece);
+        blocks.is_some_and(|blocks| blocks.keys().any(|(giver, _)| givers.contains(&Some(*giver))))
     }
 
     /// A copy was bad. `givers`, as far as they are known, and `digests` go by block. Returns who is certainly guilty.
