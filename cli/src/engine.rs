@@ -11,7 +11,8 @@ use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::priority::Priority;
 use peerless_core::{
-    AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Purpose, Session, TorrentKey,
+    AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Limits, Purpose, Session,
+    TorrentKey,
 };
 use peerless_jobs::HttpOptions;
 
@@ -136,6 +137,7 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         listen_port: Some(listeners.port),
         peers_max: plan.network.max_peers.into(),
         hash_width: peerless_jobs::hash::width(),
+        limits: Limits { down: plan.network.max_down.0, up: plan.network.max_up.0 },
         pex: !plan.network.no_pex,
         progress_interval: Some(PROGRESS_INTERVAL),
         record: plan.network.record.is_some(),

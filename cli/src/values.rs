@@ -62,6 +62,19 @@ impl FromStr for PieceLen {
     }
 }
 
+/// Bytes per second at most; `None`: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub Option<u64>);
+
+/// The rate that `text` means: a size, with `/s` behind it or not. 0 is no limit, as in other clients.
+///
+/// # Errors
+/// As [`parse_size`].
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let size = parse_size(text.strip_suffix("/s").unwrap_or(text))?;
+    Ok(Rate(Some(size).filter(|size| *size > 0)))
+}
+
 /// The bytes that `text` means: a whole number, or one with `K`, `M`, `G` or `T` (also `KiB`, `KB`
 /// and so on), which are powers of 1024.
 ///

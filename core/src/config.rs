@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limit::Limits;
+
 /// How a session behaves. Every field has a default that suits a desktop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -32,6 +34,8 @@ pub struct Config {
     pub hash_width: usize,
     /// Whether peers tell us of others, and we them (BEP 11), in torrents that are not private.
     pub pex: bool,
+    /// Payload per second, in all torrents. [`Session::set_limits`](crate::Session::set_limits) changes it.
+    pub limits: Limits,
     /// Peers unchoked at once in one torrent, the optimistic one among them.
     pub upload_slots: usize,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
@@ -55,6 +59,7 @@ impl Default for Config {
             metadata_len_max: 32 * 1024 * 1024,
             hash_width: 1,
             pex: true,
+            limits: Limits::default(),
             upload_slots: 8,
             progress_interval: None,
             record: false,

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::id::PeerId;
 use crate::job::Job;
 use crate::key::{PeerKey, TorrentKey};
+use crate::limit::Limiter;
 use crate::output::{CloseReason, Event, Output};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -56,6 +57,7 @@ pub(crate) struct Cx {
     /// What trackers are to be asked once the handler at work has returned.
     pub(crate) asks: Vec<Ask>,
     pub(crate) web: WebRoom,
+    pub(crate) limits: Limiter,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -69,6 +71,8 @@ pub(crate) enum TimerKey {
     Trackers,
     /// Until addresses that wait get the places of connections that come to nothing.
     Turnover,
+    /// Until those who wait for a limit on payload get their shares.
+    Limits,
     /// Trackers that have not heard us stop by then will not.
     StopAnnounce,
     /// A shutdown waits no longer.
@@ -132,6 +136,8 @@ impl Cx {
     pub(crate) fn new(config: Config, seeds: impl Into<Seeds>, now: Instant) -> Self {
         let seeds = seeds.into();
         let mut own = Rng::new(seeds.identity);
+        let mut limits = Limiter::new();
+        limits.set(now, None, config.limits);
         Self {
             now,
             budget: Budget::new(config.buffer_len_max),
@@ -146,6 +152,7 @@ impl Cx {
             asks: Vec::new(),
             to_close: Vec::new(),
             web: WebRoom::default(),
+            limits,
         }
     }
 

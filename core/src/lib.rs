@@ -55,6 +55,7 @@ mod id;
 mod input;
 mod job;
 pub mod key;
+mod limit;
 mod machine;
 pub mod magnet;
 pub mod metainfo;
@@ -90,6 +91,7 @@ pub use job::{
     StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
+pub use limit::Limits;
 pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
 pub use peer::{PeerError, Unsent};
 pub use record::{

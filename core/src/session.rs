@@ -11,6 +11,7 @@ use crate::id::{InfoHash, PeerId};
 use crate::input::Input;
 use crate::job::{Check, DiskError, JobDone, Purpose};
 use crate::key::{PeerKey, TorrentKey};
+use crate::limit::Limits;
 use crate::machine::Machine;
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
@@ -199,6 +200,14 @@ impl Session {
         self.machine.set_choice(now, torrent, choice);
     }
 
+    /// Limits payload per second from now on: of one torrent, or of all together. Both hold at once.
+    pub fn set_limits(&mut self, now: Instant, torrent: Option<TorrentKey>, limits: Limits) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.call(now, Tag::SetLimits, &(torrent, limits));
+        }
+        self.machine.set_limits(now, torrent, limits);
+    }
+
     /// Gives a torrent a further address to try.
     pub fn add_peer(&mut self, now: Instant, torrent: TorrentKey, addr: SocketAddr) {
         if let Some(recorder) = &mut self.recorder {
@@ -300,6 +309,13 @@ impl Session {
     #[must_use]
     pub fn wants_read(&self, peer: PeerKey) -> bool {
         self.machine.wants_read(peer)
+    }
+
+    /// How many bytes to read from this peer at once at most, so that a limit is not passed by a large
+    /// read. It need not be kept to: what is read is always taken, and counts.
+    #[must_use]
+    pub fn read_len_max(&self, peer: PeerKey) -> usize {
+        self.machine.read_len_max(peer)
     }
 
     /// The bytes to send to this peer, in order; nothing for a key that is gone.

@@ -234,7 +234,8 @@ impl<'a> EventLoop<'a> {
         if !conn.can_read(&self.session) {
             return;
         }
-        match conn.read(&mut self.scratch) {
+        let len = self.scratch.len().min(self.session.read_len_max(peer));
+        match conn.read(self.scratch.get_mut(..len).unwrap_or_default()) {
             Ok(0) => {}
             Ok(len) => {
                 let bytes = self.scratch.get(..len).unwrap_or_default();

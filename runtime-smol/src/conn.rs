@@ -140,12 +140,13 @@ impl Conn<'_, '_> {
     /// One read through the driver's buffer.
     fn read(&self) -> ReadTurn {
         let peer = self.peer;
-        if !self.driver.ask(|session| session.wants_read(peer)) {
-            return ReadTurn::Paused;
-        }
+        let len_max = self.driver.ask(|session| session.wants_read(peer).then(|| session.read_len_max(peer)));
+        let Some(len_max) = len_max else { return ReadTurn::Paused };
         let mut scratch = self.driver.scratch.borrow_mut();
+        let len_max = scratch.len().min(len_max);
+        let scratch = scratch.get_mut(..len_max).unwrap_or_default();
         loop {
-            match self.stream.get_ref().read(&mut scratch) {
+            match self.stream.get_ref().read(scratch) {
                 Ok(0) => return ReadTurn::Closed(CloseCause::End),
                 Ok(len) => {
                     let bytes = scratch.get(..len).unwrap_or_default();

@@ -169,9 +169,12 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Takes the oldest unread part; the sender may have room now.
-    pub fn read(&mut self) -> Option<Vec<u8>> {
-        let part = self.unread.pop_front()?;
+    /// Takes the oldest unread part, or no more than `len_max` bytes of it; the sender may have room now.
+    pub fn read(&mut self, len_max: usize) -> Option<Vec<u8>> {
+        let mut part = self.unread.pop_front()?;
+        if part.len() > len_max {
+            self.unread.push_front(part.split_off(len_max));
+        }
         self.len -= part.len();
         Some(part)
     }

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod crowd;
+pub mod limits;
 pub mod model;
 pub mod ops;
 #[cfg(target_os = "linux")]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use peerless_core::magnet::Magnet;
 use peerless_core::priority::Priority;
 use peerless_core::{
-    AddMagnet, AddTorrent, AddTorrentError, Check, Choice, CloseCause, Config, Input, Instant, Job, Output,
-    PeerKey, Purpose, TorrentKey,
+    AddMagnet, AddTorrent, AddTorrentError, Check, Choice, CloseCause, Config, Input, Instant, Job, Limits,
+    Output, PeerKey, Purpose, TorrentKey,
 };
 
 use peerless_sim::host::Host;
@@ -268,7 +268,12 @@ impl World {
     fn meddle(&mut self, source: &mut Source<'_>) {
         let session = &mut self.host.session;
         let torrent = self.torrents.first().copied();
-        match (source.below(8), torrent, self.gone.first()) {
+        match (source.below(9), torrent, self.gone.first()) {
+            (8, torrent, _) => {
+                let mut rate = || [None, Some(0), Some(20_000), Some(u64::MAX)][source.below(4)];
+                let limits = Limits { down: rate(), up: rate() };
+                session.set_limits(self.now, torrent.filter(|_| source.below(2) == 0), limits);
+            }
             (7, Some(torrent), _) => session.set_choice(self.now, torrent, choice(source)),
             (0, Some(torrent), _) => {
                 session.remove_torrent(self.now, torrent);

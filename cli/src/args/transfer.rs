@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use peerless_core::Check;
 
 use crate::files::FileSpec;
-use crate::values::{PeerName, parse_duration, parse_ratio, parse_size, parse_tracker};
+use crate::values::{PeerName, Rate, parse_duration, parse_rate, parse_ratio, parse_size, parse_tracker};
 
 /// Arguments of `download`.
 #[derive(Debug, Args)]
@@ -108,6 +108,12 @@ pub struct NetworkArgs {
     /// Connections at once, in all torrents
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
+    /// Bytes of payload per second received at most, such as 500K or 2M; 0 = no limit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, default_value = "0", hide_default_value = true)]
+    pub max_down: Rate,
+    /// Bytes of payload per second sent at most, such as 500K or 2M; 0 = no limit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, default_value = "0", hide_default_value = true)]
+    pub max_up: Rate,
     /// What to do with data that is already there
     ///
     /// auto trusts the resume file where sizes and times agree and hashes the rest; full hashes

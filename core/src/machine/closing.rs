@@ -44,6 +44,7 @@ impl Machine {
             torrent.leave_phase(cx);
             TorrentTimer::ALL.into_iter().for_each(|timer| cx.timers.clear(TimerKey::Torrent(key, timer)));
             self.trackers.forget_torrent(cx, key);
+            cx.limits.forget_torrent(key);
             self.by_hash.remove(&torrent.info_hash());
             self.torrents.remove(key);
             self.closing.remove(&key);

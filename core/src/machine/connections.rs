@@ -170,7 +170,7 @@ impl Machine {
             if peer.open().is_some_and(|open| !open.requests.is_empty()) {
                 self.cx.budget.note_asked(key);
             }
-            if peer.wants_read(&self.cx.budget) {
+            if peer.wants_read(&self.cx) {
                 self.cx.outbox.push_back(Output::Resume { peer: key });
             }
         }
@@ -189,6 +189,7 @@ impl Machine {
         PeerTimer::ALL.into_iter().for_each(|timer| self.cx.timers.clear(TimerKey::Peer(key, timer)));
         self.cx.budget.end_upload(peer.upload_len());
         self.cx.budget.forget(key);
+        peer.mover().into_iter().for_each(|mover| self.cx.limits.forget(mover));
         if let Some(reason) = reason {
             self.cx.outbox.push_back(Output::Close { peer: key, reason });
         }

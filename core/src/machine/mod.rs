@@ -7,6 +7,7 @@ mod closing;
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
+mod limits;
 mod trackers;
 mod turnover;
 
@@ -188,6 +189,7 @@ impl Machine {
                     self.hear_trackers();
                 }
                 TimerKey::Turnover => self.on_turn(),
+                TimerKey::Limits => self.share_out(),
                 TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
             }
@@ -208,7 +210,7 @@ impl Machine {
     }
 
     pub(crate) fn wants_read(&self, key: PeerKey) -> bool {
-        self.peers.get(key).is_some_and(|peer| peer.wants_read(&self.cx.budget))
+        self.peers.get(key).is_some_and(|peer| peer.wants_read(&self.cx))
     }
 
     pub(crate) fn sent(&mut self, now: Instant, key: PeerKey, len: usize) {
@@ -451,6 +453,7 @@ impl Machine {
                 torrent.pump_uploads(&mut self.cx, &mut self.peers, key);
             }
         }
+        self.set_limits_timer();
         self.ask_trackers();
         self.dial();
         self.forget_closed();

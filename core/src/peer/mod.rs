@@ -23,11 +23,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
-use crate::budget::Budget;
 use crate::cx::{Cx, PeerTimer, TimerKey};
 use crate::extension::Extended;
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
+use crate::limit::Mover;
 use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
@@ -235,10 +235,25 @@ impl Peer {
     }
 
     /// Whether to read what it says: not while it does not read what we send it, nor while it sends
-    /// blocks faster than they get to disk.
-    pub(crate) fn wants_read(&self, budget: &Budget) -> bool {
-        let owes = self.open().is_some_and(|open| !open.requests.is_empty());
-        self.queue.len() <= UNSENT_LEN_READ_MAX && !(owes && budget.is_disk_busy())
+    /// blocks faster than they get to disk or than a limit allows.
+    pub(crate) fn wants_read(&self, cx: &Cx) -> bool {
+        let may_get = || !cx.budget.is_disk_busy() && !self.is_held(cx);
+        self.queue.len() <= UNSENT_LEN_READ_MAX && (!self.owes() || may_get())
+    }
+
+    /// Whether it owes us blocks.
+    pub(crate) fn owes(&self) -> bool {
+        self.open().is_some_and(|open| !open.requests.is_empty())
+    }
+
+    /// Whether it waits for what a limit lets come next.
+    pub(crate) fn is_held(&self, cx: &Cx) -> bool {
+        self.mover().is_some_and(|mover| cx.limits.down.holds(mover))
+    }
+
+    /// As whom limits know it.
+    pub(crate) fn mover(&self) -> Option<Mover> {
+        self.torrent.map(|torrent| (torrent, self.key))
     }
 
     /// The first `len` bytes of the send queue have left. Returns the payload among them.
@@ -253,9 +268,9 @@ impl Peer {
 
     /// Lets `take` make the send queue shorter, and tells the runtime if we can read again.
     fn shrink<T>(&mut self, cx: &mut Cx, take: impl FnOnce(&mut SendQueue, &mut Cx) -> T) -> T {
-        let wanted_read = self.wants_read(&cx.budget);
+        let wanted_read = self.wants_read(cx);
         let taken = take(&mut self.queue, cx);
-        if !wanted_read && self.wants_read(&cx.budget) {
+        if !wanted_read && self.wants_read(cx) {
             cx.outbox.push_back(Output::Resume { peer: self.key });
         }
         taken
@@ -400,10 +415,10 @@ mod tests {
             peer.unchoke(&mut cx);
             peer.queue.push_bytes(&vec![0; UNSENT_LEN_READ_MAX - 1000]);
             peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
-            assert!(!peer.wants_read(&cx.budget));
+            assert!(!peer.wants_read(&cx));
             cx.outbox.clear();
             take_back(&mut peer, &mut cx, block);
-            assert!(peer.wants_read(&cx.budget));
+            assert!(peer.wants_read(&cx));
             assert!(matches!(cx.outbox.pop_front(), Some(Output::Resume { .. })));
         }
     }

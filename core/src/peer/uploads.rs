@@ -73,16 +73,26 @@ impl Uploads {
         self.wanted.len() + self.reading.as_ref().map_or(0, |(_, blocks)| blocks.len())
     }
 
+    /// Whether anything is asked for that is not being read, and no read is under way.
+    pub(crate) fn has_next(&self) -> bool {
+        self.reading.is_none() && !self.wanted.is_empty()
+    }
+
     /// The next run to read, if there is one, none is being read, and the send queue runs low.
     ///
-    /// Requests that follow each other in a piece are read as one.
+    /// Requests that follow each other in a piece are read as one, of no more than `len_max` bytes unless
+    /// the first is longer by itself.
     pub(crate) fn next_read(
         &mut self,
         peer: PeerKey,
         queue: &SendQueue,
         budget: &mut Budget,
+        len_max: u64,
     ) -> Option<BlockRef> {
-        let ahead = queue.payload_len() > AHEAD_LEN_MAX || queue.block_count() > BLOCK_COUNT_MAX;
+        let len_max = u32::try_from(len_max).unwrap_or(u32::MAX).min(READ_LEN_MAX);
+        // A peer that reads slowly is not to have more waiting than a limit gives it at once.
+        let ahead_max = AHEAD_LEN_MAX.min(len_max as usize);
+        let ahead = queue.payload_len() > ahead_max || queue.block_count() > BLOCK_COUNT_MAX;
         if self.reading.is_some() || ahead {
             return None;
         }
@@ -90,7 +100,7 @@ impl Uploads {
         let mut count = 1;
         for next in self.wanted.iter().take(BLOCK_COUNT_MAX).skip(1) {
             match run.joined(*next) {
-                Some(longer) if longer.len() <= READ_LEN_MAX => run = longer,
+                Some(longer) if longer.len() <= len_max => run = longer,
                 _ => break,
             }
             count += 1;
@@ -137,7 +147,7 @@ mod tests {
     }
 
     fn next(uploads: &mut Uploads, queue: &SendQueue) -> Option<BlockRef> {
-        uploads.next_read(PeerKey::new(0, 0), queue, &mut Budget::new(1 << 20))
+        uploads.next_read(PeerKey::new(0, 0), queue, &mut Budget::new(1 << 20), u64::MAX)
     }
 
     fn data(len: u32) -> Block {

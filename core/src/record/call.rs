@@ -13,6 +13,7 @@ use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::JobDone;
 use crate::key::{PeerKey, TorrentKey};
+use crate::limit::Limits;
 use crate::session::{AddMagnet, AddTorrent};
 
 /// One record: how long after the one before, and what.
@@ -30,6 +31,7 @@ pub(super) enum Call {
     AddMagnet(Box<AddMagnet>),
     RemoveTorrent(TorrentKey),
     SetChoice(TorrentKey, Choice),
+    SetLimits(Option<TorrentKey>, Limits),
     AddPeer(TorrentKey, SocketAddr),
     ShutDown,
     Accept(SocketAddr),
@@ -57,6 +59,7 @@ impl Record {
             Tag::AddMagnet => Call::AddMagnet(Take::take(from)?),
             Tag::RemoveTorrent => Call::RemoveTorrent(Take::take(from)?),
             Tag::SetChoice => Call::SetChoice(Take::take(from)?, Take::take(from)?),
+            Tag::SetLimits => Call::SetLimits(Take::take(from)?, Take::take(from)?),
             Tag::AddPeer => Call::AddPeer(Take::take(from)?, Take::take(from)?),
             Tag::ShutDown => Call::ShutDown,
             Tag::Accept => Call::Accept(Take::take(from)?),

@@ -45,10 +45,11 @@ pub(crate) enum Tag {
     Scrape,
     AddMagnet,
     SetChoice,
+    SetLimits,
 }
 
 impl Tag {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -66,6 +67,7 @@ impl Tag {
         Self::Scrape,
         Self::AddMagnet,
         Self::SetChoice,
+        Self::SetLimits,
     ];
 
     fn read(byte: u8) -> Option<Self> {

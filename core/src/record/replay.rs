@@ -231,6 +231,7 @@ impl Replay {
             Call::AddMagnet(add) => drop(session.add_magnet(now, *add)),
             Call::RemoveTorrent(torrent) => session.remove_torrent(now, torrent),
             Call::SetChoice(torrent, choice) => session.set_choice(now, torrent, choice),
+            Call::SetLimits(torrent, limits) => session.set_limits(now, torrent, limits),
             Call::AddPeer(torrent, addr) => session.add_peer(now, torrent, addr),
             Call::ShutDown => session.shut_down(now),
             Call::Accept(addr) => drop(session.accept(now, addr)),

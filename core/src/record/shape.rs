@@ -21,6 +21,7 @@ use crate::job::{
     BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, JobDone, MetadataError, Opened,
     Purpose, ResolveFor, StoreError, StoredPiece,
 };
+use crate::limit::Limits;
 use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::piece::{BlockRef, PieceIndex};
@@ -119,7 +120,7 @@ macro_rules! growing {
 growing! {
     Config {} {
         1 listen_port, 2 peers_max, 3 half_open_max, 4 buffer_len_max, 5 requests_max,
-        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex
+        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex, 11 limits
     } not { record, record_len_max } else Self::default()
 }
 
@@ -137,6 +138,7 @@ growing! {
 
 parts! {
     Choice { priorities, sequential, first_last }
+    Limits { down, up }
     Magnet { info_hash, name, trackers, peers, web_seeds, select }
     Opened { have, unsure, ours }
     DiskError { kind, path, why }

@@ -131,6 +131,7 @@ impl Download {
             return;
         }
         cx.budget.note_asked(key);
+        cx.limits.down.share((self.torrent, key));
         let now = cx.now;
         for block in &blocks {
             open.requests.add(now, *block);

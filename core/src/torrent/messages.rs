@@ -173,6 +173,7 @@ impl Torrent {
     ) -> Result<(), PeerError> {
         let len = data.len() as u64;
         self.down.add(cx.now, len);
+        cx.limits.down.charge(cx.now, (self.key, key), len);
         let block = u32::try_from(data.len()).ok();
         let block = block.and_then(|len| self.storage.metainfo.geometry().exact_block(index, begin, len));
         let Some(open) = peers.get_mut(key).and_then(Peer::open_mut) else { return Ok(()) };

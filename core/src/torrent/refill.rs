@@ -47,9 +47,9 @@ impl Torrent {
     pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
         let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
-        let is_bringing = peer.is_bringing(cx.now);
+        let (is_bringing, is_held) = (peer.is_bringing(cx.now), peer.is_held(cx));
         let Some(open) = peer.open_mut() else { return };
-        if cx.budget.is_disk_busy() || (open.requests.snubbed && is_bringing) {
+        if cx.budget.is_disk_busy() || is_held || (open.requests.snubbed && is_bringing) {
             open.requests.excuse(cx.now);
         }
         if open.requests.due_at().is_some_and(|at| at <= cx.now) {

@@ -41,7 +41,14 @@ impl Torrent {
         let Some(peer) = peers.get_mut(key) else { return };
         let (queue, phase) = (&peer.queue, &mut peer.phase);
         let crate::peer::Phase::Open(open) = phase else { return };
-        if let Some(range) = open.uploads.next_read(key, queue, &mut cx.budget) {
+        if !open.uploads.has_next() {
+            return;
+        }
+        let len_max = cx.limits.up.share((self.key, key));
+        if len_max > 0
+            && let Some(range) = open.uploads.next_read(key, queue, &mut cx.budget, len_max)
+        {
+            cx.limits.up.charge(cx.now, (self.key, key), range.len().into());
             let (storage, buffer) = (Arc::clone(&self.storage), cx.runs.buffer(range.len() as usize));
             cx.job(Job::Read { torrent: self.key, peer: key, storage, range, buffer });
         }

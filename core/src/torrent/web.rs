@@ -8,6 +8,7 @@ use crate::job::{FetchFailure, Job};
 use crate::key::PeerKey;
 use crate::output::Event;
 use crate::peer::Peers;
+use crate::piece::{BLOCK_LEN, BlockRef};
 use crate::webseed::{self, Run};
 
 use super::verdict::Giver;
@@ -25,19 +26,26 @@ impl Torrent {
         let (key, closing) = (self.key, self.closing);
         let Phase::Leeching(download) = &mut self.phase else { return false };
         let Some(seed) = self.web.seeds.get_mut(index) else { return false };
-        let count = seed.wants(cx.now);
-        if closing || count == 0 || !cx.web.take(key) {
+        let (source, count) = (webseed::key_of(index), seed.wants(cx.now));
+        if closing || count == 0 {
+            return false;
+        }
+        // A limit lets at least one block come at once.
+        let share = cx.limits.down.share((key, source));
+        let count = count.min(usize::try_from(share / u64::from(BLOCK_LEN)).unwrap_or(usize::MAX).max(1));
+        if share == 0 || !cx.web.take(key) {
             return false;
         }
         let geometry = *self.storage.metainfo.geometry();
-        let blocks = download.pick_run(cx, webseed::key_of(index), seed.next, count);
+        let blocks = download.pick_run(cx, source, seed.next, count);
         let Some(last) = blocks.last() else {
             self.end_web(cx);
             return false;
         };
         seed.next = last.piece().get().checked_add(1).and_then(|next| geometry.piece(next));
         let parts = webseed::parts(&self.storage.metainfo, &seed.url, &blocks);
-        let block_lens = blocks.iter().map(|block| block.len()).collect();
+        let block_lens: Vec<u32> = blocks.iter().map(|block| block.len()).collect();
+        cx.limits.down.charge(cx.now, (key, source), len_of(&blocks));
         let run = self.web.begin(cx.now, index, blocks);
         cx.job(Job::Fetch { torrent: key, seed: index, run, parts, block_lens });
         true
@@ -68,6 +76,7 @@ impl Torrent {
         }
         if let Phase::Leeching(download) = &mut self.phase {
             let lost = run.blocks.get(come..).unwrap_or_default();
+            cx.limits.down.give_back(self.key, len_of(lost));
             download.give_back(cx, source, lost);
             download.refill = true;
         }
@@ -122,6 +131,10 @@ impl Torrent {
         self.fill_web(cx);
         self.set_web_timer(cx);
     }
+}
+
+fn len_of(blocks: &[BlockRef]) -> u64 {
+    blocks.iter().map(|block| u64::from(block.len())).sum()
 }
 
 /// Who a block is from that came from a web seed, if `key` names one.

@@ -207,14 +207,14 @@ impl Swarm {
                 return;
             }
             let reads = match (&self.nodes[node.0].actor, key) {
-                (Actor::Host(host), Some(peer)) => !open || host.session.wants_read(peer),
-                (Actor::Puppet(puppet), _) => !open || puppet.plan.reads,
-                (Actor::Host(_) | Actor::Silent, _) => true,
+                (Actor::Host(host), Some(peer)) if open => {
+                    host.session.wants_read(peer).then(|| host.session.read_len_max(peer))
+                }
+                (Actor::Puppet(puppet), _) if open => puppet.plan.reads.then_some(usize::MAX),
+                (Actor::Host(_) | Actor::Puppet(_) | Actor::Silent, _) => Some(usize::MAX),
             };
-            if !reads {
-                return;
-            }
-            let part = pipe.read().unwrap_or_default();
+            let Some(len_max) = reads else { return };
+            let part = pipe.read(len_max).unwrap_or_default();
             if pipe.blocked && pipe.len < self.net.window_len {
                 pipe.blocked = false;
                 self.schedule(now, What::Pump(conn.other()));
