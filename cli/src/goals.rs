@@ -1,10 +1,10 @@
 //! When a torrent's work is over: seed ratio, seed time, and giving up. Pure: figures in, verdict out.
 //!
-//! Also tells that a download stalls, and why, as far as its figures show.
+//! Also tells that a download stalls, and for how long; why is the core's to say.
 
 use std::time::Duration;
 
-use peerless_core::{Instant, Progress, State};
+use peerless_core::{Instant, Progress, StallReason, State};
 
 /// No payload for so long is worth a word; then it is said again as often.
 ///
@@ -57,55 +57,40 @@ pub enum Verdict {
     GaveUp,
 }
 
-/// Why nothing comes, as far as figures show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StallReason {
-    /// Nobody has sent the metadata of a magnet link yet.
-    MetadataNone,
-    /// Nobody is connected.
-    NoPeers,
-    /// Nobody lets us request.
-    AllChoked,
-    /// Peers let us request, but have nothing that we want.
-    NoWantedPieces,
-    /// Peers let us request and have it all, but send nothing.
-    PeersSlow,
+/// Its name in JSON.
+#[must_use]
+pub const fn stall_name(reason: StallReason) -> &'static str {
+    match reason {
+        StallReason::MetadataNone => "metadata_none",
+        StallReason::NoPeers => "no_peers",
+        StallReason::AllChoked => "all_choked",
+        StallReason::NoWantedPieces => "no_wanted_pieces",
+        StallReason::PeersSlow => "peers_slow",
+        StallReason::DiskBehind => "disk_behind",
+        StallReason::RateLimited => "rate_limited",
+    }
 }
 
-impl StallReason {
-    /// Its name in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MetadataNone => "metadata_none",
-            Self::NoPeers => "no_peers",
-            Self::AllChoked => "all_choked",
-            Self::NoWantedPieces => "no_wanted_pieces",
-            Self::PeersSlow => "peers_slow",
+/// Why nothing comes, in words.
+#[must_use]
+pub fn stall_words(reason: StallReason, progress: &Progress) -> String {
+    let peers = match progress.peer_count {
+        1 => "1 peer".to_owned(),
+        count => format!("{count} peers"),
+    };
+    match reason {
+        StallReason::MetadataNone if progress.peer_count == 0 => {
+            "no peers yet to ask for the metadata".to_owned()
         }
-    }
-
-    /// In words.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::MetadataNone => "no peer has sent the metadata yet",
-            Self::NoPeers => "no peers",
-            Self::AllChoked => "no peer lets us download",
-            Self::NoWantedPieces => "no peer has what is missing",
-            Self::PeersSlow => "peers send nothing",
-        }
-    }
-
-    fn of(progress: &Progress) -> Self {
-        match progress {
-            Progress { state: State::Metadata, .. } => Self::MetadataNone,
-            Progress { peer_count: 0, web_seed_count: 0, .. } => Self::NoPeers,
-            Progress { peer_count: 0, .. } => Self::PeersSlow,
-            Progress { unchoked_count: 0, .. } => Self::AllChoked,
-            Progress { seed_count: 0, .. } => Self::NoWantedPieces,
-            _ => Self::PeersSlow,
-        }
+        StallReason::MetadataNone => format!("{peers}, none has sent the metadata yet"),
+        StallReason::NoPeers if progress.candidate_count == 0 => "no peers known".to_owned(),
+        StallReason::NoPeers => format!("no peers connected, {} known", progress.candidate_count),
+        StallReason::AllChoked => format!("{peers}, none lets us download"),
+        StallReason::NoWantedPieces => format!("{peers}, none has what is missing"),
+        StallReason::PeersSlow if progress.peer_count == 0 => "web seeds send nothing".to_owned(),
+        StallReason::PeersSlow => format!("{peers}, asked and slow to send"),
+        StallReason::DiskBehind => "the disk is behind".to_owned(),
+        StallReason::RateLimited => "the limit on downloads is used up".to_owned(),
     }
 }
 
@@ -196,7 +181,7 @@ impl Watch {
             return None;
         }
         self.stall_told_at = now;
-        Some(Stall { time: now.since(self.payload_at), reason: StallReason::of(progress) })
+        Some(Stall { time: now.since(self.payload_at), reason: progress.stall? })
     }
 
     fn seeded(&self, now: Instant, progress: &Progress) -> Option<Verdict> {
@@ -239,6 +224,7 @@ mod tests {
             wasted_len: 0,
             down_rate: 0,
             up_rate: 0,
+            stall: Some(StallReason::NoPeers),
             peer_count: 0,
             seed_count: 0,
             unchoked_count: 0,
@@ -325,19 +311,5 @@ mod tests {
         assert_eq!(watch.on_progress(at(30), &progress), None);
         assert_eq!(watch.on_progress(at(59), &progress), None);
         assert_eq!(watch.on_progress(at(60), &progress), Some(Verdict::GaveUp));
-    }
-
-    #[test]
-    fn the_reason_is_read_from_the_figures() {
-        let mut progress = figures(State::Leeching);
-        let mut reasons = vec![StallReason::of(&progress)];
-        progress.peer_count = 2;
-        reasons.push(StallReason::of(&progress));
-        progress.unchoked_count = 1;
-        reasons.push(StallReason::of(&progress));
-        progress.seed_count = 1;
-        reasons.push(StallReason::of(&progress));
-        let want = ["no_peers", "all_choked", "no_wanted_pieces", "peers_slow"];
-        assert_eq!(reasons.into_iter().map(StallReason::name).collect::<Vec<_>>(), want);
     }
 }

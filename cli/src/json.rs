@@ -9,7 +9,7 @@ use peerless_core::{InfoHash, State};
 use serde::{Serialize, Serializer};
 
 use crate::format;
-use crate::goals::Stall;
+use crate::goals::{Stall, stall_name};
 
 /// The version of the format, in every line.
 const VERSION: u8 = 1;
@@ -231,7 +231,7 @@ impl<'a> Line<'a> {
     /// The line about a stall.
     #[must_use]
     pub const fn stall(info_hash: InfoHash, stall: Stall) -> Self {
-        Self::Stall { info_hash, seconds: stall.time.as_secs(), reason: stall.reason.name() }
+        Self::Stall { info_hash, seconds: stall.time.as_secs(), reason: stall_name(stall.reason) }
     }
 }
 
@@ -320,6 +320,7 @@ mod tests {
             wasted_len: 5,
             down_rate: 0,
             up_rate: 3,
+            stall: None,
             peer_count: 3,
             seed_count: 2,
             unchoked_count: 1,

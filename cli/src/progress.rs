@@ -12,6 +12,7 @@ use peerless_core::text::escaped;
 use peerless_core::{Instant, Progress, State};
 
 use crate::format;
+use crate::goals::stall_words;
 use crate::json::state_name;
 use crate::out;
 use sum::Sum;
@@ -240,9 +241,13 @@ pub fn figures(progress: &Progress) -> String {
             format!("seeding, up {up}, {sent} sent, {peers}")
         }
         State::Leeching => {
+            let size = format::size(progress.wanted_len);
+            if let Some(stall) = progress.stall.filter(|_| progress.down_rate == 0) {
+                return format!("{percent:.1} % of {size}, up {up}, {}", stall_words(stall, progress));
+            }
             let rest = progress.wanted_len.saturating_sub(progress.done_len);
             let eta = format::eta(rest, progress.down_rate).map_or_else(|| "-".to_owned(), format::duration);
-            let (size, down) = (format::size(progress.wanted_len), format::rate(progress.down_rate));
+            let down = format::rate(progress.down_rate);
             format!("{percent:.1} % of {size}, down {down}, up {up}, {peers}, ETA {eta}")
         }
     }
@@ -259,6 +264,9 @@ fn short_figures(progress: &Progress) -> String {
         State::Leeching => {
             let percent = format::percent(progress.done_len, progress.wanted_len);
             let (size, down) = (format::size(progress.wanted_len), format::size(progress.down_rate));
+            if let Some(stall) = progress.stall.filter(|_| progress.down_rate == 0) {
+                return format!("{percent:.1}% of {} {}", tight(size), stall_words(stall, progress));
+            }
             let rest = progress.wanted_len.saturating_sub(progress.done_len);
             let eta = format::eta(rest, progress.down_rate)
                 .map_or_else(|| "-".to_owned(), |time| tight(format::duration(time)));
@@ -271,6 +279,7 @@ fn short_figures(progress: &Progress) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use peerless_core::StallReason;
 
     pub(super) fn progress(state: State) -> Progress {
         Progress {
@@ -284,6 +293,7 @@ pub(crate) mod tests {
             wasted_len: 0,
             down_rate: 10 << 20,
             up_rate: 512,
+            stall: Some(StallReason::PeersSlow),
             peer_count: 1,
             seed_count: 1,
             unchoked_count: 1,
@@ -296,6 +306,9 @@ pub(crate) mod tests {
     fn figures_say_what_matters_in_each_state() {
         let leeching = figures(&progress(State::Leeching));
         assert_eq!(leeching, "50.0 % of 300.0 MiB, down 10.0 MiB/s, up 512 B/s, 1 peer, ETA 15s");
+        let stalled = Progress { down_rate: 0, peer_count: 12, ..progress(State::Leeching) };
+        let stalled = Progress { stall: Some(StallReason::AllChoked), ..stalled };
+        assert_eq!(figures(&stalled), "50.0 % of 300.0 MiB, up 512 B/s, 12 peers, none lets us download");
         assert_eq!(figures(&progress(State::Seeding)), "seeding, up 512 B/s, 1.0 MiB sent, 1 peer");
         assert_eq!(figures(&progress(State::Checking)), "checking 50.0 %");
     }

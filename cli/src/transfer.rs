@@ -20,7 +20,7 @@ use peerless_core::{
 
 use crate::exit::{Exit, Failure};
 use crate::format;
-use crate::goals::{Goals, Verdict, Watch};
+use crate::goals::{Goals, Verdict, Watch, stall_words};
 use crate::json::{JsonLines, Line, ProgressLine, seconds};
 use crate::progress::Screen;
 
@@ -254,7 +254,10 @@ impl<W: Write> Transfer<W> {
         self.json.write(&Line::Progress(Box::new(ProgressLine::new(info_hash, progress))));
         if let Some(stall) = stall {
             let time = format::duration(stall.time);
-            self.screen.note(&format!("{name}: nothing has come for {time}: {}", stall.reason.words()));
+            self.screen.note(&format!(
+                "{name}: nothing has come for {time}: {}",
+                stall_words(stall.reason, progress)
+            ));
             self.json.write(&Line::stall(info_hash, stall));
         }
         self.on_verdict(at, verdict?)

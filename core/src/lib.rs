@@ -92,7 +92,7 @@ pub use job::{
 };
 pub use key::{PeerKey, TorrentKey};
 pub use limit::Limits;
-pub use output::{CloseReason, Event, Output, Progress, State, TorrentError, TrackerReport};
+pub use output::{CloseReason, Event, Output, Progress, StallReason, State, TorrentError, TrackerReport};
 pub use peer::{PeerError, Unsent};
 pub use record::{
     Divergence, RecordingEnd, Replay, ReplayError, Replayed, Step, replay, sealed_recording,

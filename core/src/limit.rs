@@ -127,6 +127,11 @@ impl Meter {
         self.share_of(mover) == 0
     }
 
+    /// Whether anybody of this torrent is in line.
+    pub(crate) fn holds_any(&self, torrent: TorrentKey) -> bool {
+        self.limits(torrent) && self.line.iter().any(|mover| mover.0 == torrent)
+    }
+
     /// Counts `len` bytes that moved, or are about to. True if `mover` may move nothing more now.
     pub(crate) fn charge(&mut self, now: Instant, mover: Mover, len: u64) -> bool {
         if len == 0 || !self.limits(mover.0) {

@@ -300,6 +300,25 @@ pub enum State {
     Stopped,
 }
 
+/// Why no payload comes, where none does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StallReason {
+    /// Nobody has sent the metadata of a magnet link yet.
+    MetadataNone,
+    /// Nobody is connected, and no web seed is being asked.
+    NoPeers,
+    /// Peers have what we want, and none of them lets us request.
+    AllChoked,
+    /// Nobody has anything that we want.
+    NoWantedPieces,
+    /// Blocks are asked for, and do not come.
+    PeersSlow,
+    /// What has come is not on the disk yet, and there is no room for more.
+    DiskBehind,
+    /// A limit on payload per second has been used up.
+    RateLimited,
+}
+
 /// A torrent's figures at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
@@ -323,6 +342,9 @@ pub struct Progress {
     pub down_rate: u64,
     /// Payload bytes per second sent.
     pub up_rate: u64,
+    /// Why no payload comes, if none does: what holds things up at this moment. `None` where none is
+    /// wanted.
+    pub stall: Option<StallReason>,
     /// Peers that have shaken hands.
     pub peer_count: usize,
     /// Those of them that have everything.

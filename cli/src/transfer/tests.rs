@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use peerless_core::key::Slab;
-use peerless_core::{DiskError, DiskErrorKind, Event, Progress, State, TorrentError};
+use peerless_core::{DiskError, DiskErrorKind, Event, Progress, StallReason, State, TorrentError};
 use serde_json::Value;
 
 use super::*;
@@ -24,6 +24,7 @@ fn progress(state: State, have_count: u32) -> Box<Progress> {
         wasted_len: 0,
         down_rate: 10,
         up_rate: 0,
+        stall: Some(StallReason::NoPeers),
         peer_count: 1,
         seed_count: 1,
         unchoked_count: 1,

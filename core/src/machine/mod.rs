@@ -224,7 +224,7 @@ impl Machine {
     }
 
     pub(crate) fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
-        self.torrents.get(torrent).map(|torrent| torrent.progress(now, &self.peers))
+        self.torrents.get(torrent).map(|torrent| torrent.progress(&self.cx, now, &self.peers))
     }
 
     pub(crate) fn torrent(&self, key: TorrentKey) -> Option<&Torrent> {
@@ -412,7 +412,7 @@ impl Machine {
             TorrentTimer::Store => torrent.on_store_timer(cx),
             TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {
-                let progress = Box::new(torrent.progress(cx.now, peers));
+                let progress = Box::new(torrent.progress(cx, cx.now, peers));
                 cx.event(Event::Progress { torrent: key, progress });
                 if let Some(interval) = cx.config.progress_interval {
                     cx.timers.set(TimerKey::Torrent(key, TorrentTimer::Progress), cx.now + interval);

@@ -96,6 +96,11 @@ impl Download {
         self.settle(cx);
     }
 
+    /// Whether nothing is asked for because pieces on their way to disk take all the room.
+    pub(super) fn waits_for_disk(&self, cx: &Cx) -> bool {
+        self.storing.len() > 0 && self.picker.asked_count() == 0 && self.may_open(cx) == 0
+    }
+
     /// Fills the pipeline of a peer, as far as it lets us request.
     pub(crate) fn fill(&mut self, cx: &mut Cx, peer: &mut Peer) {
         let key = peer.key;

@@ -2,7 +2,8 @@
 
 use super::announcer::Stats;
 use super::{Phase, Torrent};
-use crate::output::{Progress, State};
+use crate::cx::Cx;
+use crate::output::{Progress, StallReason, State};
 use crate::peer::{Peer, Peers};
 use crate::time::Instant;
 
@@ -24,7 +25,7 @@ impl Torrent {
     }
 
     /// The figures at this moment.
-    pub(crate) fn progress(&self, now: Instant, peers: &Peers) -> Progress {
+    pub(crate) fn progress(&self, cx: &Cx, now: Instant, peers: &Peers) -> Progress {
         let open = self.peers.iter().filter_map(|key| peers.get(*key).and_then(Peer::open));
         let (mut seed_count, mut unchoked_count) = (0, 0);
         for open in open {
@@ -54,11 +55,99 @@ impl Torrent {
             wasted_len: self.wasted_len,
             down_rate: self.down.per_second_at(now),
             up_rate: self.up.per_second_at(now),
+            stall: self.stall(cx, peers),
             peer_count: self.peers.len(),
             web_seed_count: self.web.busy_count(),
             seed_count,
             unchoked_count,
             candidate_count: self.candidates.len(),
         }
+    }
+
+    /// What holds things up at this moment, if payload is wanted: the nearest cause first.
+    fn stall(&self, cx: &Cx, peers: &Peers) -> Option<StallReason> {
+        let download = match &self.phase {
+            Phase::Metadata(_) => return Some(StallReason::MetadataNone),
+            Phase::Leeching(download) => download,
+            Phase::Checking(_) | Phase::Seeding | Phase::Stopped => return None,
+        };
+        let open =
+            || self.peers.iter().filter_map(|key| peers.get(*key)).filter(|peer| peer.open().is_some());
+        let web_count = self.web.busy_count();
+        Some(if cx.limits.down.holds_any(self.key) {
+            StallReason::RateLimited
+        } else if cx.budget.is_disk_busy() || download.waits_for_disk(cx) {
+            StallReason::DiskBehind
+        } else if web_count > 0 || open().any(Peer::owes) {
+            StallReason::PeersSlow
+        } else if self.peers.is_empty() {
+            StallReason::NoPeers
+        } else if open().any(|peer| peer.open().is_some_and(|open| open.flow.am_interested)) {
+            let unchoked = |peer: &Peer| {
+                peer.open().is_some_and(|open| open.flow.am_interested && !open.flow.peer_choking)
+            };
+            if open().any(unchoked) { StallReason::PeersSlow } else { StallReason::AllChoked }
+        } else {
+            StallReason::NoWantedPieces
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::job::Job;
+    use crate::key::PeerKey;
+    use crate::limit::Limits;
+    use crate::machine::lab::Lab;
+    use crate::wire::Message;
+    use std::time::Duration;
+
+    fn stall(lab: &Lab) -> Option<StallReason> {
+        lab.machine.progress(lab.now, lab.torrent).unwrap().stall
+    }
+
+    fn says(lab: &mut Lab, peer: PeerKey, has: &str) {
+        let bits = lab.pieces(has).to_wire();
+        lab.say(peer, Message::Bitfield { bits: &bits });
+    }
+
+    #[test]
+    fn what_holds_things_up_is_the_nearest_cause() {
+        let mut lab = Lab::new(Config::default(), "..");
+        assert_eq!(stall(&lab), Some(StallReason::NoPeers));
+        let idle = lab.peer(1);
+        assert_eq!(stall(&lab), Some(StallReason::NoWantedPieces));
+        says(&mut lab, idle, "x.");
+        assert_eq!(stall(&lab), Some(StallReason::AllChoked));
+        lab.say(idle, Message::Unchoke);
+        assert_eq!(stall(&lab), Some(StallReason::PeersSlow));
+    }
+
+    #[test]
+    fn a_limit_and_a_disk_that_is_behind_are_told_from_slow_peers() {
+        let limits = Limits { down: Some(1000), up: None };
+        let mut lab = Lab::new(Config { limits, ..Config::default() }, "..");
+        let seed = lab.giver(1, "xx");
+        let first = lab.requests(seed)[0];
+        lab.pass(Duration::from_secs(1));
+        assert_eq!(stall(&lab), Some(StallReason::PeersSlow), "it may send, and does not");
+        lab.give(seed, first);
+        assert_eq!(stall(&lab), Some(StallReason::RateLimited));
+
+        let buffer_len_max = usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
+        let mut lab = Lab::new(Config { buffer_len_max, ..Config::default() }, "..");
+        let seed = lab.giver(1, "xx");
+        lab.requests(seed).into_iter().for_each(|block| lab.give(seed, block));
+        assert!(lab.jobs.iter().any(|job| matches!(job, Job::Store { .. })));
+        assert_eq!(stall(&lab), Some(StallReason::DiskBehind));
+    }
+
+    #[test]
+    fn nothing_holds_up_who_wants_nothing() {
+        assert_eq!(stall(&Lab::new(Config::default(), "xx")), None);
+        let lab = Lab::of_magnet(Config::default(), "..");
+        assert_eq!(stall(&lab), Some(StallReason::MetadataNone));
     }
 }

@@ -110,7 +110,7 @@ impl Torrent {
         if self.saving.dirty {
             self.save(cx);
         } else if !self.saving.in_flight && std::mem::take(&mut self.saving.completing) {
-            let progress = Box::new(self.progress(cx.now, peers));
+            let progress = Box::new(self.progress(cx, cx.now, peers));
             cx.event(Event::Complete { torrent: self.key, progress });
         }
     }
