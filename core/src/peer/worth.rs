@@ -17,7 +17,8 @@ impl Worth {
         Self { moved_at: now, missed_count: 0 }
     }
 
-    /// A round is over: whether payload has moved in it, and if not, whether it could have.
+    /// A round is over: whether payload has moved in it, or waits for our own limit; and if not,
+    /// whether it could have.
     pub(crate) const fn on_round(&mut self, now: Instant, moved: bool, could: bool) {
         if moved {
             *self = Self::new(now);

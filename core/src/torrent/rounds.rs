@@ -35,12 +35,13 @@ impl Torrent {
         let mut contenders = Vec::with_capacity(self.peers.len());
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
-            let could_move = peer.could_move();
+            // What our own limit holds up is not the peer's fault.
+            let (could_move, is_held) = (peer.could_move(), peer.is_held(cx));
             let Some(open) = peer.open_mut() else { continue };
             let totals = (open.down.total(), open.up.total());
             let (down, up) = (totals.0 - open.round_start.0, totals.1 - open.round_start.1);
             open.round_start = totals;
-            open.worth.on_round(cx.now, down + up > 0, could_move);
+            open.worth.on_round(cx.now, down + up > 0 || is_held, could_move);
             if down > 0 {
                 self.last_giver = Some(*key);
             }
