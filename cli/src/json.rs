@@ -19,6 +19,17 @@ const VERSION: u8 = 1;
 pub struct JsonLines<W = io::Stdout> {
     began_at: Instant,
     out: Option<W>,
+    /// Why nothing can be written any more, until that is asked.
+    lost: Option<Lost>,
+}
+
+/// Why lines can't be written any more.
+#[derive(Debug)]
+pub enum Lost {
+    /// Their reader has left.
+    ReaderLeft,
+    /// Another reason, such as a full disk.
+    Failed(io::Error),
 }
 
 /// One line. Bytes and rates are integers; what is not known is `null`.
@@ -239,7 +250,7 @@ impl<W: Write> JsonLines<W> {
     /// Lines on `out`; without one, nowhere.
     #[must_use]
     pub fn new(out: Option<W>) -> Self {
-        Self { began_at: Instant::now(), out }
+        Self { began_at: Instant::now(), out, lost: None }
     }
 
     #[cfg(test)]
@@ -247,14 +258,21 @@ impl<W: Write> JsonLines<W> {
         self.out.as_ref()
     }
 
-    /// Writes a line. Once its reader has left nothing more is written: the transfer goes on.
+    /// Writes a line. Once that has failed nothing more is written: [`JsonLines::take_lost`] tells.
     pub fn write(&mut self, line: &Line<'_>) {
         let Some(out) = &mut self.out else { return };
         let stamped = Stamped { v: VERSION, t: seconds(self.began_at.elapsed()), line };
         let text = serde_json::to_string(&stamped).unwrap_or_default();
-        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
             self.out = None;
+            let left = error.kind() == io::ErrorKind::BrokenPipe;
+            self.lost = Some(if left { Lost::ReaderLeft } else { Lost::Failed(error) });
         }
+    }
+
+    /// Why lines can't be written any more; told once.
+    pub const fn take_lost(&mut self) -> Option<Lost> {
+        self.lost.take()
     }
 }
 
@@ -346,18 +364,22 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_error() {
-        struct Gone;
+        struct Gone(io::ErrorKind);
         impl Write for Gone {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
+                Err(self.0.into())
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
-        let mut json = JsonLines::new(Some(Gone));
-        json.write(&Line::End { code: 0 });
-        json.write(&Line::End { code: 0 });
-        assert!(json.out.is_none());
+        for (kind, left) in [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)] {
+            let mut json = JsonLines::new(Some(Gone(kind)));
+            assert!(json.take_lost().is_none());
+            json.write(&Line::End { code: 0 });
+            json.write(&Line::End { code: 0 });
+            assert_eq!(matches!(json.take_lost(), Some(Lost::ReaderLeft)), left);
+            assert!(json.out.is_none() && json.take_lost().is_none());
+        }
     }
 }

@@ -169,7 +169,7 @@ impl Screen {
         match &self.kind {
             Kind::Silent => {}
             Kind::Plain => out::tell(line),
-            Kind::Bars(bars) => bars.suspend(|| out::tell(line)),
+            Kind::Bars(bars) => tell_above(bars, line),
         }
     }
 
@@ -177,9 +177,16 @@ impl Screen {
     pub fn error(&self, line: &str) {
         match &self.kind {
             Kind::Silent | Kind::Plain => out::tell(line),
-            Kind::Bars(bars) => bars.suspend(|| out::tell(line)),
+            Kind::Bars(bars) => tell_above(bars, line),
         }
     }
+}
+
+/// Writes a line above the bars. A terminal that is gone is no reason to panic, as it would be for
+/// `MultiProgress::suspend`.
+fn tell_above(bars: &MultiProgress, line: &str) {
+    // There is nobody left to tell.
+    let _ = bars.println(line);
 }
 
 /// One piece of work without a session, such as hashing: a bar on a terminal, elsewhere silent.

@@ -10,6 +10,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use peerless_core::text::escaped;
@@ -21,7 +22,7 @@ use peerless_core::{
 use crate::exit::{Exit, Failure};
 use crate::format;
 use crate::goals::{Goals, Verdict, Watch, stall_words};
-use crate::json::{JsonLines, Line, ProgressLine, seconds};
+use crate::json::{JsonLines, Line, Lost, ProgressLine, seconds};
 use crate::progress::Screen;
 
 pub use summary::Summary;
@@ -123,6 +124,19 @@ impl<W: Write> Transfer<W> {
 
     /// Takes an event; says what the session is to do about it.
     pub fn on_event(&mut self, now: Instant, event: Event) -> Option<Action> {
+        let action = self.react(now, event);
+        match self.json.take_lost() {
+            // Nobody is left who would hear of the end, or could ask for it.
+            Some(Lost::ReaderLeft) => Some(Action::ShutDown),
+            Some(Lost::Failed(error)) => {
+                self.fail(&Failure::unwritable(Path::new("stdout"), &error));
+                action
+            }
+            None => action,
+        }
+    }
+
+    fn react(&mut self, now: Instant, event: Event) -> Option<Action> {
         match event {
             Event::Checking { torrent, done, total, bad } => self.on_checking(torrent, done, total, bad),
             Event::Metadata { torrent, have, total } => {

@@ -2,88 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::background::{Background, sample, seed};
 use crate::common::{Folder, Run};
-
-/// A run in the background, with `--json` on stdout.
-struct Background {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Background {
-    fn start(folder: &Folder, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_peerless"))
-            .current_dir(folder.path())
-            .args(args)
-            .arg("--json")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// The next line of this type.
-    fn line(&mut self, kind: &str) -> Value {
-        let parsed = self.lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-        parsed.into_iter().find(|line| line["type"] == kind).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    fn end(mut self) -> Run {
-        let stdout = self.lines.by_ref().map(|line| line.unwrap() + "\n").collect();
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        Run { code: self.child.wait().unwrap().code(), stdout, stderr }
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A folder with a torrent of a few files in `data`, 1 MiB in all, and one of a single small file.
-fn sample() -> Folder {
-    let folder = Folder::new();
-    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    folder.write("data/many/large", &bytes);
-    folder.write("data/many/sub/small", b"small");
-    folder.write("data/many/sub/empty", b"");
-    folder.write("data/one", b"one");
-    for (path, torrent) in [("data/many", "many.torrent"), ("data/one", "one.torrent")] {
-        folder.run(&["create", path, "-o", torrent, "--piece-length", "32K"]).done();
-    }
-    folder
-}
-
-/// A seed of both torrents that has looked at its data, and its address.
-fn seed(folder: &Folder, runtime: &str) -> (Background, String) {
-    let args = ["seed", "many.torrent", "one.torrent", "--data", "data", "-p", "0", "-r", runtime];
-    let mut seed = Background::start(folder, &args);
-    let port = seed.line("start")["port"].as_u64().unwrap();
-    let mut seeding = BTreeSet::new();
-    while seeding.len() < 2 {
-        let progress = seed.line("progress");
-        if progress["state"] == "seeding" {
-            seeding.insert(progress["info_hash"].to_string());
-        }
-    }
-    (seed, format!("127.0.0.1:{port}"))
-}
 
 fn has_all(folder: &Folder, output: &str) -> bool {
     ["many/large", "many/sub/small", "many/sub/empty", "one"]
@@ -149,31 +74,6 @@ fn json_tells_the_whole_story() {
     assert_eq!((&of("complete")[0]["bytes"], &of("complete")[0]["wasted"]), (&1_000_005.into(), &0.into()));
     assert_eq!(lines.last().unwrap()["type"], "end");
     assert_eq!(lines.last().unwrap()["code"], 0);
-}
-
-#[test]
-fn a_signal_ends_an_unfinished_download_with_code_7_and_it_goes_on() {
-    let folder = sample();
-    for signal in ["-INT", "-TERM"] {
-        let mut download = Background::start(&folder, &["many.torrent", "-o", "out", "-p", "0"]);
-        download.line("added");
-        let began_at = Instant::now();
-        download.signal(signal);
-        let run = download.end();
-        run.failed(7, "many: interrupted");
-        assert!(began_at.elapsed() < Duration::from_secs(5));
-        assert!(run.stdout.contains("\"type\":\"end\",\"code\":7"), "{run:?}");
-    }
-    let (_seed, addr) = seed(&folder, "smol");
-    assert_eq!(folder.run(&["many.torrent", "-o", "out", "-p", "0", "--peer", &addr, "-q"]).done(), "");
-    assert_eq!(folder.read("out/many/large"), folder.read("data/many/large"));
-}
-
-#[test]
-fn nobody_to_download_from_gives_up_with_code_5() {
-    let folder = sample();
-    let args = ["many.torrent", "-o", "out", "-p", "0", "--peer", "127.0.0.1:1", "--stop-timeout", "1", "-q"];
-    folder.run(&args).failed(5, "many: gave up");
 }
 
 #[test]
