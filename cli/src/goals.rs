@@ -305,6 +305,7 @@ mod tests {
     fn metadata_that_does_not_come_is_a_stall_and_what_comes_counts_as_a_piece() {
         let mut watch = watch(Then::Exit, Some(30));
         let mut progress = figures(State::Metadata);
+        progress.stall = Some(StallReason::MetadataNone);
         assert_eq!(watch.on_progress(at(29), &progress), None);
         assert_eq!(watch.stall(at(29), &progress).map(|stall| stall.reason), Some(StallReason::MetadataNone));
         progress.done_len = 16_384;
