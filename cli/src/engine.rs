@@ -137,6 +137,8 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
         listen_port: Some(listeners.port),
         peers_max: plan.network.max_peers.into(),
         hash_width: peerless_jobs::hash::width(),
+        seed_choking: plan.network.seed_choking.into(),
+        super_seed: plan.network.super_seed,
         limits: Limits { down: plan.network.max_down.0, up: plan.network.max_up.0 },
         pex: !plan.network.no_pex,
         progress_interval: Some(PROGRESS_INTERVAL),

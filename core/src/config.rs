@@ -36,8 +36,21 @@ pub struct Config {
     pub pex: bool,
     /// Payload per second, in all torrents. [`Session::set_limits`](crate::Session::set_limits) changes it.
     pub limits: Limits,
-    /// Peers unchoked at once in one torrent, the optimistic one among them.
+    /// Peers unchoked at once in one torrent at the start, the optimistic one among them.
+    ///
+    /// From then on their number follows what they get: see `upload_slots_max`.
     pub upload_slots: usize,
+    /// The most of them. One is added while each gets enough to be worth it, the more there are the
+    /// more: 4 KiB/s for each slot that there is; some are closed where they get less. No more than
+    /// `upload_slots`: their number stays.
+    ///
+    /// 50 at 200 KiB/s are 10 MiB/s, beyond which more peers at once only wait for each other.
+    pub upload_slots_max: usize,
+    /// To whom a seed gives its slots.
+    pub seed_choking: SeedChoking,
+    /// Whether a torrent of which all is there looks to peers as if next to nothing were, and is given
+    /// piece by piece (BEP 16). For the only seed of something new: it costs time where others have it.
+    pub super_seed: bool,
     /// How often a torrent's progress is told as an event, at most each millisecond; `None`: never.
     pub progress_interval: Option<Duration>,
     /// Whether to record the session's inputs as [`Job::Record`](crate::Job::Record).
@@ -46,6 +59,20 @@ pub struct Config {
     ///
     /// A download of some hundred GiB leaves as much; nobody passes on more.
     pub record_len_max: u64,
+}
+
+/// To whom a seed gives its slots: it is given nothing by which to tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SeedChoking {
+    /// By turns of a minute, whoever has been given least first: everyone gets the same, and pieces
+    /// come to many. The default, since no peer can gain by what it claims.
+    #[default]
+    RoundRobin,
+    /// Those who take most: the line is always full, and data comes fast to those who can pass it on.
+    Fastest,
+    /// Those who have least, or nearly everything: who has half has others to get from, and who would
+    /// leave half-way is not fed on.
+    AntiLeech,
 }
 
 impl Default for Config {
@@ -61,6 +88,9 @@ impl Default for Config {
             pex: true,
             limits: Limits::default(),
             upload_slots: 8,
+            upload_slots_max: 50,
+            seed_choking: SeedChoking::default(),
+            super_seed: false,
             progress_interval: None,
             record: false,
             record_len_max: 1 << 30,

@@ -81,7 +81,7 @@ mod work;
 
 pub use addr::Reach;
 pub use choice::Choice;
-pub use config::Config;
+pub use config::{Config, SeedChoking};
 pub use family::IpFamily;
 pub use id::{InfoHash, InfoHashError, PeerId};
 pub use input::{CloseCause, Input};

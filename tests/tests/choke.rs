@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const SLOW: Speed = Speed { up: 20_000, down: 100_000 };
 
 fn config(upload_slots: usize) -> Config {
-    Config { upload_slots, ..Config::default() }
+    Config { upload_slots, upload_slots_max: upload_slots, ..Config::default() }
 }
 
 fn add_riders(swarm: &mut Swarm, sample: &Sample, target: NodeId, count: u8) -> Vec<NodeId> {
@@ -99,4 +99,36 @@ fn a_free_slot_is_given_at_once() {
     let riders = add_riders(&mut swarm, &sample, seed, 1);
     swarm.run_for(SECOND);
     assert_eq!(unchoked(&swarm, &riders), 1, "a lone peer waits for the next round");
+}
+
+/// Copies of the payload that the only seed sends until twelve leeches have everything, and how long it
+/// takes.
+fn copies(super_seed: bool) -> (f64, Duration) {
+    let sample = Sample::new(16, 6_000_000, 65_536);
+    let mut swarm = Swarm::new(16, Net::default());
+    let line = Speed { up: 200_000, down: 2_000_000 };
+    let seed = swarm.add_host(Config { super_seed, ..Config::default() }, line);
+    swarm.host_mut(seed).disk.insert_full(&sample);
+    let torrent = swarm.start(seed, &sample, Role::seed());
+    let mut known = vec![swarm.addr(seed)];
+    for _ in 0..12 {
+        let leech = swarm.add_host(Config::default(), line);
+        swarm.host_mut(leech).disk.insert(&sample);
+        swarm.start(leech, &sample, Role::leech(&known));
+        known.push(swarm.addr(leech));
+    }
+    assert!(swarm.run_until(1000 * SECOND, |swarm| swarm.complete_count() == 12));
+    let now = swarm.now();
+    let sent = swarm.host(seed).session.progress(now, torrent).expect("it is there").uploaded_len;
+    let sent = u32::try_from(sent).expect("a few copies");
+    let total = u32::try_from(sample.payload.len()).expect("a few megabytes");
+    (f64::from(sent) / f64::from(total), now.since_start())
+}
+
+#[test]
+fn a_super_seed_gives_each_piece_about_once() {
+    let (plain, plain_time) = copies(false);
+    let (held_back, time) = copies(true);
+    assert!(held_back < 1.6 && held_back < plain * 0.8, "{held_back:.2} copies, {plain:.2} without");
+    assert!(time < plain_time * 2, "{time:?} instead of {plain_time:?}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use peerless_core::Check;
+use peerless_core::{Check, SeedChoking};
 
 use crate::files::FileSpec;
 use crate::values::{PeerName, Rate, parse_duration, parse_rate, parse_ratio, parse_size, parse_tracker};
@@ -114,6 +114,15 @@ pub struct NetworkArgs {
     /// Bytes of payload per second sent at most, such as 500K or 2M; 0 = no limit
     #[arg(long, value_name = "RATE", value_parser = parse_rate, default_value = "0", hide_default_value = true)]
     pub max_up: Rate,
+    /// To whom a seed gives: those who were given least, those who take most, or those near start or end
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = SeedChokingArg::RoundRobin)]
+    pub seed_choking: SeedChokingArg,
+    /// Give what is complete piece by piece, as the only seed of something new does best
+    ///
+    /// Super-seeding (BEP 16): peers are told of a piece or two at a time, so that each piece leaves us
+    /// about once and peers give it to each other. It ends once somebody else has everything.
+    #[arg(long)]
+    pub super_seed: bool,
     /// What to do with data that is already there
     ///
     /// auto trusts the resume file where sizes and times agree and hashes the rest; full hashes
@@ -200,6 +209,27 @@ impl RuntimeArg {
         match self {
             Self::Mio => "mio",
             Self::Smol => "smol",
+        }
+    }
+}
+
+/// To whom a seed gives its slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SeedChokingArg {
+    /// By turns, whoever was given least first
+    RoundRobin,
+    /// Those who take most
+    Fastest,
+    /// Those who have least, or nearly everything
+    AntiLeech,
+}
+
+impl From<SeedChokingArg> for SeedChoking {
+    fn from(order: SeedChokingArg) -> Self {
+        match order {
+            SeedChokingArg::RoundRobin => Self::RoundRobin,
+            SeedChokingArg::Fastest => Self::Fastest,
+            SeedChokingArg::AntiLeech => Self::AntiLeech,
         }
     }
 }

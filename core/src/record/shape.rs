@@ -13,7 +13,7 @@ use super::codec::{Put, Reader, Take, Writer};
 use crate::bitfield::Bitfield;
 use crate::block::Block;
 use crate::choice::Choice;
-use crate::config::Config;
+use crate::config::{Config, SeedChoking};
 use crate::family::IpFamily;
 use crate::id::InfoHash;
 use crate::input::CloseCause;
@@ -120,7 +120,8 @@ macro_rules! growing {
 growing! {
     Config {} {
         1 listen_port, 2 peers_max, 3 half_open_max, 4 buffer_len_max, 5 requests_max,
-        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex, 11 limits
+        6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex, 11 limits,
+        12 upload_slots_max, 13 seed_choking, 14 super_seed
     } not { record, record_len_max } else Self::default()
 }
 
@@ -151,6 +152,7 @@ variants! {
     Check { 0 Auto, 1 Full, 2 Trust, }
     CloseCause { 0 End, 1 Refused, 2 Failed, }
     IpFamily { 4 V4, 6 V6, }
+    SeedChoking { 0 RoundRobin, 1 Fastest, 2 AntiLeech, }
     ResolveFor { 0 Peer(torrent), 1 Tracker, }
     MetadataError { 0 NotSaved, 1 Mismatch(digests), 2 Unusable(why), }
     StoreError { 0 Mismatch(digests), 1 Disk(error), }

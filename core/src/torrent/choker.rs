@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use crate::config::{Config, SeedChoking};
 use crate::key::PeerKey;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -40,17 +41,33 @@ pub(crate) struct Contender {
     pub(crate) unchoked: bool,
     /// It connected since the optimistic slots were last given.
     pub(crate) newcomer: bool,
+    /// Bytes sent to it in all.
+    pub(crate) given_len: u64,
+    /// What it has of the torrent, in thousandths.
+    pub(crate) has_share: u32,
 }
 
 impl Contender {
-    /// The order in which a seed gives its slots: those whose turn is not over, by what they take;
-    /// then who has waited longest; then those who have had their turn.
-    fn seed_order(&self, now: Instant) -> (u8, Reverse<u64>, Option<Instant>) {
+    /// The order in which a seed gives its slots.
+    fn seed_order(&self, now: Instant, choking: SeedChoking) -> (u8, Reverse<u64>, u64, Option<Instant>) {
+        match choking {
+            SeedChoking::RoundRobin => self.turn_order(now),
+            SeedChoking::Fastest => (0, Reverse(self.moved_len), self.given_len, self.unchoked_at),
+            SeedChoking::AntiLeech => {
+                let from_half = u64::from(self.has_share.abs_diff(500));
+                (0, Reverse(from_half), self.given_len, self.unchoked_at)
+            }
+        }
+    }
+
+    /// Those whose turn is not over, by what they take; then who has been given least, and has waited
+    /// longest; then those who have had their turn.
+    fn turn_order(&self, now: Instant) -> (u8, Reverse<u64>, u64, Option<Instant>) {
         let over = self.unchoked_at.is_none_or(|at| now.since(at) >= SEED_TURN);
         match (self.unchoked, over) {
-            (true, false) => (0, Reverse(self.moved_len), None),
-            (false, _) => (1, Reverse(0), self.unchoked_at),
-            (true, true) => (2, Reverse(self.moved_len), None),
+            (true, false) => (0, Reverse(self.moved_len), 0, None),
+            (false, _) => (1, Reverse(0), self.given_len, self.unchoked_at),
+            (true, true) => (2, Reverse(0), self.given_len, None),
         }
     }
 }
@@ -59,32 +76,67 @@ impl Contender {
 /// prefer one to another, and who has the slots moves the most.
 const SEED_TURN: Duration = Duration::from_secs(60);
 
+/// The fewest slots, where their number follows what they get: one for a guess, and three that give in
+/// return (Cohen: four).
+const SLOTS_MIN: usize = 4;
+
+/// Bytes per second by which each further slot must get more than the one before it (as libtorrent's
+/// rate-based choker, with 2 KiB): so a line of 64 KiB/s serves 4 peers, one of 1 MiB/s 16, and each
+/// of them gets enough to give something in return.
+const SLOT_RATE_STEP: u64 = 4 * 1024;
+
 /// What the choker remembers from round to round.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Choker {
+    slots: usize,
     round: u32,
     optimistic: Vec<PeerKey>,
 }
 
 impl Choker {
+    pub(crate) const fn new(slots: usize) -> Self {
+        Self { slots, round: 0, optimistic: Vec::new() }
+    }
+
+    /// How many peers may be unchoked at once.
+    pub(crate) const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Has the number of slots follow what those who have one were sent in the last round.
+    pub(crate) fn fit_slots(&mut self, config: &Config, mut sent: Vec<u64>) {
+        let max = config.upload_slots_max;
+        if max <= config.upload_slots || sent.len() < self.slots {
+            return;
+        }
+        sent.sort_unstable_by_key(|len| Reverse(*len));
+        let step = SLOT_RATE_STEP * CHOKE_INTERVAL.as_secs();
+        let worth = |(len, rank): &(u64, u64)| *len >= step * *rank;
+        let count = sent.into_iter().zip(1..).take_while(worth).count();
+        // By half as many at a time, so that a fast line is soon in use.
+        let more = if count >= self.slots { (count / 2).max(1) } else { 1 };
+        self.slots = (count + more).clamp(SLOTS_MIN.min(config.upload_slots), max);
+    }
+
     /// The peers to unchoke until the next round, at most `slots` of those that are interested.
     pub(crate) fn rank(
         &mut self,
         now: Instant,
         rng: &mut Rng,
-        seeding: bool,
-        slots: usize,
+        seeding: Option<SeedChoking>,
         all: &[Contender],
     ) -> Vec<PeerKey> {
+        let slots = self.slots;
         let mut interested: Vec<&Contender> = all.iter().filter(|peer| peer.interested).collect();
         // Chance decides among equals, whatever the order in which peers came.
         rng.shuffle(&mut interested);
-        if seeding {
-            interested.sort_by_key(|peer| peer.seed_order(now));
+        if let Some(choking) = seeding {
+            interested.sort_by_key(|peer| peer.seed_order(now, choking));
         } else {
             interested.sort_by_key(|peer| (peer.snubbed, Reverse(peer.moved_len)));
         }
-        let optimistic_max = if seeding { slots.div_ceil(SEED_OPTIMISTIC_SHARE) } else { 1 }.min(slots);
+        let optimistic_max =
+            if seeding.is_some() { slots.div_ceil(SEED_OPTIMISTIC_SHARE) } else { 1 }.min(slots);
 
         if self.round.is_multiple_of(OPTIMISTIC_ROUNDS) {
             self.optimistic.clear();
@@ -127,6 +179,8 @@ mod tests {
             unchoked_at: None,
             unchoked: false,
             newcomer: false,
+            given_len: 0,
+            has_share: 0,
         }
     }
 
@@ -139,19 +193,19 @@ mod tests {
     #[test]
     fn the_best_givers_and_one_other_are_unchoked() {
         let all: Vec<_> = (0..10).map(|i| contender(i, u64::from(i) * 100)).collect();
-        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
-        let chosen = indices(&choker.rank(Instant::START, &mut rng, false, 4, &all));
+        let (mut choker, mut rng) = (Choker::new(4), Rng::new(1));
+        let chosen = indices(&choker.rank(Instant::START, &mut rng, None, &all));
         assert_eq!((chosen.len(), &chosen[1..]), (4, &[7, 8, 9][..]));
     }
 
     #[test]
     fn the_optimistic_peer_stays_three_rounds_and_everyone_has_its_turn() {
         let all: Vec<_> = (0..6).map(|i| contender(i, u64::from(i) * 100)).collect();
-        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let (mut choker, mut rng) = (Choker::new(4), Rng::new(1));
         let mut lucky = Vec::new();
         for _ in 0..60 {
             let rounds: Vec<_> =
-                (0..3).map(|_| indices(&choker.rank(Instant::START, &mut rng, false, 4, &all))).collect();
+                (0..3).map(|_| indices(&choker.rank(Instant::START, &mut rng, None, &all))).collect();
             assert!(rounds.iter().all(|round| *round == rounds[0]));
             lucky.push(rounds[0][0]);
         }
@@ -165,26 +219,27 @@ mod tests {
         let mut all: Vec<_> = (0..3).map(|i| contender(i, 1000)).collect();
         all[0].interested = false;
         all[1].snubbed = true;
-        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let (mut choker, mut rng) = (Choker::new(8), Rng::new(1));
         assert_eq!(
-            indices(&choker.rank(Instant::START, &mut rng, false, 8, &all)),
+            indices(&choker.rank(Instant::START, &mut rng, None, &all)),
             [1, 2],
             "the snubber by optimism alone"
         );
         all.push(contender(3, 0));
         all[2].snubbed = true;
-        let chosen = indices(&choker.rank(Instant::START, &mut rng, false, 2, &all));
+        let mut choker = Choker::new(2);
+        let chosen = indices(&choker.rank(Instant::START, &mut rng, None, &all));
         assert!(chosen.contains(&3) && !chosen.contains(&0));
     }
 
     #[test]
     fn a_seed_gives_everyone_the_same_number_of_turns() {
         let mut all: Vec<_> = (0..20).map(|i| contender(i, u64::from(i))).collect();
-        let (mut choker, mut rng) = (Choker::default(), Rng::new(1));
+        let (mut choker, mut rng) = (Choker::new(8), Rng::new(1));
         let mut turns = [0; 20];
         for round in 0..6 * 50 {
             let now = Instant::from_start(CHOKE_INTERVAL * round);
-            let chosen = choker.rank(now, &mut rng, true, 8, &all);
+            let chosen = choker.rank(now, &mut rng, Some(SeedChoking::RoundRobin), &all);
             assert_eq!(chosen.len(), 8);
             for (contender, turns) in all.iter_mut().zip(&mut turns) {
                 let is_chosen = chosen.contains(&contender.peer);
@@ -205,9 +260,52 @@ mod tests {
         all[0].newcomer = true;
         let mut hits = 0;
         for seed in 0..400 {
-            let chosen = Choker::default().rank(Instant::START, &mut Rng::new(seed), false, 1, &all);
+            let chosen = Choker::new(1).rank(Instant::START, &mut Rng::new(seed), None, &all);
             hits += usize::from(chosen == [all[0].peer]);
         }
         assert!((270..330).contains(&hits), "three in four: {hits} of 400");
+    }
+
+    #[test]
+    fn the_number_of_slots_follows_what_they_get() {
+        let config = Config::default();
+        // A line of so many bytes per second that is shared alike by all who have a slot.
+        let settle = |line: u64| {
+            let mut choker = Choker::new(config.upload_slots);
+            for _ in 0..30 {
+                let count = u64::try_from(choker.slots()).unwrap();
+                choker.fit_slots(&config, vec![line * CHOKE_INTERVAL.as_secs() / count; choker.slots()]);
+            }
+            choker.slots()
+        };
+        let found = [10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 << 20].map(settle);
+        assert!(
+            found.is_sorted() && found[0] == SLOTS_MIN && found[4] == config.upload_slots_max,
+            "{found:?}"
+        );
+        assert!((5..=8).contains(&found[1]) && (12..=24).contains(&found[2]), "{found:?}");
+
+        let mut choker = Choker::new(8);
+        choker.fit_slots(&config, vec![0; 3]);
+        assert_eq!(choker.slots(), 8, "few peers tell nothing of the line");
+        choker.fit_slots(&Config { upload_slots_max: 8, ..config }, vec![1 << 30; 8]);
+        assert_eq!(choker.slots(), 8, "fixed by the user");
+    }
+
+    #[test]
+    fn a_seed_prefers_as_it_is_told() {
+        let mut all: Vec<_> = (0..4).map(|i| contender(i, [10, 40, 30, 20][i as usize])).collect();
+        for (contender, has_share) in all.iter_mut().zip([500, 400, 990, 0]) {
+            contender.has_share = has_share;
+            contender.given_len = 1000 - u64::from(has_share);
+        }
+        // One of the slots goes by optimism, to whom it may.
+        let first = |choking| {
+            let chosen = Choker::new(3).rank(Instant::START, &mut Rng::new(3), Some(choking), &all);
+            indices(&chosen[..2])
+        };
+        assert_eq!(first(SeedChoking::Fastest), [1, 2]);
+        assert_eq!(first(SeedChoking::AntiLeech), [2, 3]);
+        assert_eq!(first(SeedChoking::RoundRobin), [0, 2], "who was given least");
     }
 }

@@ -44,9 +44,9 @@ impl Torrent {
     }
 
     /// Whether we want nothing more of anyone (BEP 21).
-    pub(super) const fn is_upload_only(&self) -> bool {
+    pub(super) fn is_upload_only(&self) -> bool {
         match self.phase {
-            Phase::Seeding => true,
+            Phase::Seeding => !self.is_super_seeding(),
             // Some leave a peer at once that wants nothing and has nothing yet.
             Phase::Checking(_) => false,
             Phase::Metadata(_) | Phase::Leeching(_) | Phase::Stopped => {

@@ -63,7 +63,11 @@ impl Torrent {
         let Some(open) = peer.open_mut().filter(|open| open.fast.is_on && open.flow.am_choking) else {
             return;
         };
-        if open.fast.has_granted() || open.pieces.count() as usize >= GRANTED_MAX || !self.takes_peers() {
+        if open.fast.has_granted()
+            || open.pieces.count() as usize >= GRANTED_MAX
+            || !self.takes_peers()
+            || self.is_super_seeding()
+        {
             return;
         }
         let set = allowed_fast_set(ip, info_hash, geometry.piece_count(), GRANTED_MAX);

@@ -32,7 +32,11 @@ impl Torrent {
             | Message::HaveAll
             | Message::HaveNone
             | Message::Reject { .. }
-            | Message::AllowedFast { .. } => return self.on_fast(cx, peer, message),
+            | Message::AllowedFast { .. } => {
+                let result = self.on_fast(cx, peer, message);
+                self.end_super_seed(peers, key);
+                return result;
+            }
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
                 self.may_ask |= open.flow.on_unchoke(cx.now);
@@ -54,8 +58,18 @@ impl Torrent {
                 Ok(())
             }
             Message::Extended { id, payload } => return self.on_extended(cx, peer, id, payload),
-            Message::Have { index } => return self.on_have(cx, peer, index),
-            Message::Bitfield { bits } => return self.on_bitfield(cx, peer, bits),
+            Message::Have { index } => {
+                let result = self.on_have(cx, peer, index);
+                if let Some(piece) = self.storage.metainfo.geometry().piece(index) {
+                    self.on_spread(cx, peers, key, piece);
+                }
+                return result;
+            }
+            Message::Bitfield { bits } => {
+                let result = self.on_bitfield(cx, peer, bits);
+                self.end_super_seed(peers, key);
+                return result;
+            }
             Message::Request { index, begin, len } => self.on_request(cx, peer, index, begin, len),
             Message::Piece { index, begin, data } => self.on_piece(cx, peers, key, index, begin, data),
             Message::Cancel { index, begin, len } => {

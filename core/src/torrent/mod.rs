@@ -23,6 +23,7 @@ mod refill;
 mod rounds;
 mod saving;
 mod storing;
+mod super_seed;
 mod suspects;
 mod turnover;
 mod upload;
@@ -58,6 +59,7 @@ use download::Download;
 use metadata::{Fetching, Served};
 use pex::Exchange;
 use saving::Saving;
+use super_seed::SuperSeed;
 
 /// How long a leech without peers waits for the next address to be ready rather than ask trackers:
 /// about as long as an announce takes at worst.
@@ -85,6 +87,8 @@ pub(crate) struct Torrent {
     choosing: Choosing,
     saving: Saving,
     web: WebSeeds,
+    /// While a lone seed holds pieces back (BEP 16).
+    super_seed: Option<Box<SuperSeed>>,
     /// Who gave us something in the last round in which anybody did.
     last_giver: Option<PeerKey>,
     /// Peers that may request.
@@ -161,10 +165,11 @@ impl Torrent {
             announcer,
             candidates: Candidates::default(),
             exchange: Exchange::default(),
-            choker: Choker::default(),
+            choker: Choker::new(cx.config.upload_slots),
             choosing,
             saving: Saving::default(),
             web: WebSeeds::new(web_seeds),
+            super_seed: None,
             last_giver: None,
             unchoked_count: 0,
             slots_changed: false,
@@ -217,7 +222,9 @@ impl Torrent {
         // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
         let fast = handshake.has_fast();
         // What a check has found so far is told with the rest.
+        self.begin_super_seed(cx);
         let is_known = !self.have.is_empty() && !matches!(self.phase, Phase::Checking(_));
+        let is_known = is_known && !self.is_super_seeding();
         if fast && self.have.is_full() && is_known {
             peer.send(cx, Message::HaveAll);
         } else if is_known {
@@ -228,6 +235,7 @@ impl Torrent {
         if handshake.has_extensions() {
             self.send_hello(cx, peer, false);
         }
+        self.tell_next(cx, peer);
         self.on_listens(cx, peer);
         cx.event(Event::PeerConnected { torrent: self.key, peer: peer.key, addr: peer.addr });
     }
@@ -236,6 +244,7 @@ impl Torrent {
     pub(crate) fn on_peer_gone(&mut self, cx: &mut Cx, peers: &mut Peers, peer: &Peer, ended: Ended) {
         self.free_candidate(cx, peer, ended);
         self.peers.remove(&peer.key);
+        self.forget_told(peer.key);
         if let Some(open) = peer.open()
             && self.by_id.get(&open.id) == Some(&peer.key)
         {

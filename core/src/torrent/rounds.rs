@@ -31,7 +31,9 @@ impl Torrent {
                 download.refill |= peer.open_mut().is_some_and(|open| open.requests.retry());
             }
         }
+        self.super_seed_round(cx, peers);
         let seeding = matches!(self.phase, Phase::Seeding);
+        let mut sent = Vec::new();
         let mut contenders = Vec::with_capacity(self.peers.len());
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
@@ -42,6 +44,9 @@ impl Torrent {
             let (down, up) = (totals.0 - open.round_start.0, totals.1 - open.round_start.1);
             open.round_start = totals;
             open.worth.on_round(cx.now, down + up > 0 || is_held, could_move);
+            if !open.flow.am_choking {
+                sent.push(up);
+            }
             if down > 0 {
                 self.last_giver = Some(*key);
             }
@@ -53,9 +58,13 @@ impl Torrent {
                 unchoked_at: open.unchoked_at,
                 unchoked: !open.flow.am_choking,
                 newcomer: cx.now.since(open.connected_at) < NEWCOMER_TIME,
+                given_len: totals.1,
+                has_share: open.pieces.count().saturating_mul(1000) / open.pieces.piece_count().max(1),
             });
         }
-        let chosen = self.choker.rank(cx.now, &mut cx.rng, seeding, cx.config.upload_slots, &contenders);
+        self.choker.fit_slots(&cx.config, sent);
+        let order = seeding.then_some(cx.config.seed_choking);
+        let chosen = self.choker.rank(cx.now, &mut cx.rng, order, &contenders);
         for contender in &contenders {
             let Some(peer) = peers.get_mut(contender.peer) else { continue };
             if chosen.contains(&contender.peer) {
@@ -71,7 +80,7 @@ impl Torrent {
     /// Unchokes peers that wait while slots are free, without waiting for the next round.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx, peers: &mut Peers) {
         self.slots_changed = false;
-        let free = cx.config.upload_slots.saturating_sub(self.unchoked_count);
+        let free = self.choker.slots().saturating_sub(self.unchoked_count);
         if free == 0 || !self.takes_peers() {
             return;
         }
@@ -87,7 +96,7 @@ impl Torrent {
 
     /// Unchokes a peer that has come to want something, if a slot is free.
     pub(super) fn offer_slot(&mut self, cx: &mut Cx, peer: &mut Peer) {
-        if self.unchoked_count < cx.config.upload_slots && self.takes_peers() && waits(cx, peer) {
+        if self.unchoked_count < self.choker.slots() && self.takes_peers() && waits(cx, peer) {
             self.unchoked_count += usize::from(peer.unchoke(cx));
         }
     }
