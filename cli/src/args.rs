@@ -14,6 +14,7 @@ pub use transfer::{
     VoiceArgs,
 };
 
+use crate::route::RouteArgs;
 use crate::values::{PieceLen, parse_any_tracker, parse_tracker, parse_web_seed};
 
 /// A BitTorrent client.
@@ -90,6 +91,9 @@ pub struct VerifyArgs {
     pub torrent: OsString,
     /// The folder that holds the torrent's top name
     pub dir: PathBuf,
+    /// The way of a URL.
+    #[command(flatten)]
+    pub way: RouteArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -100,6 +104,9 @@ pub struct VerifyArgs {
 pub struct InfoArgs {
     /// A .torrent file, the URL of one, a magnet link or an info-hash
     pub source: OsString,
+    /// The way of a URL.
+    #[command(flatten)]
+    pub way: RouteArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -218,6 +225,9 @@ pub struct ScrapeArgs {
     /// A further tracker's announce URL; repeatable
     #[arg(long = "tracker", value_name = "URL", value_parser = parse_tracker)]
     pub trackers: Vec<String>,
+    /// The way out.
+    #[command(flatten)]
+    pub way: RouteArgs,
     /// The runtime that drives the core
     #[arg(short, long, value_enum, default_value_t = RuntimeArg::Mio)]
     pub runtime: RuntimeArg,
@@ -302,7 +312,7 @@ mod tests {
             "peerless --nonsense x",
             "peerless x --files 0",
             "peerless seed x --files 1",
-            "peerless seed x --proxy socks5://h:1",
+            "peerless seed x --proxy http://h:1",
             "peerless verify x",
             "peerless x -r tokio",
             "peerless x --peer nonsense",

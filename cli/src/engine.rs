@@ -11,7 +11,7 @@ use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::priority::Priority;
 use peerless_core::{
-    AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Limits, Purpose, Session,
+    AddMagnet, AddTorrent, AddTorrentError, Choice, Config, Event, Instant, Limits, Purpose, Route, Session,
     TorrentKey,
 };
 use peerless_jobs::HttpOptions;
@@ -111,9 +111,10 @@ pub fn run(plan: Plan, signals: &Signals) -> Exit {
 }
 
 fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Result<(), Failure> {
+    let route = plan.network.way.open()?;
     let mut loaded = Vec::new();
     for source in &plan.sources {
-        match load(&plan, source) {
+        match load(&plan, &route, source) {
             Ok(one) => loaded.push(one),
             Err(failure) => transfer.fail(&failure),
         }
@@ -130,11 +131,13 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     if let Some(words) = descriptors::make_room(loaded.len(), plan.network.max_peers) {
         transfer.note(&words);
     }
-    let listeners = Listeners::bind(plan.network.port)?;
+    let listeners = Listeners::bind(&route, plan.network.port)?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
     transfer.start(plan.network.runtime.name(), listeners.port, unix_time);
+    plan.network.way.limits().into_iter().for_each(|words| transfer.note(&words));
     let config = Config {
-        listen_port: Some(listeners.port),
+        listen_port: listeners.port,
+        route,
         peers_max: plan.network.max_peers.into(),
         hash_width: peerless_jobs::hash::width(),
         seed_choking: plan.network.seed_choking.into(),
@@ -160,11 +163,11 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     drive(&plan, signals, session, listeners, transfer)
 }
 
-fn load(plan: &Plan, source: &OsStr) -> Result<Loaded, Failure> {
+fn load(plan: &Plan, route: &Route, source: &OsStr) -> Result<Loaded, Failure> {
     match Source::parse(source)? {
         Source::Magnet(magnet) if plan.purpose == Purpose::Download => Ok(Loaded::Magnet(magnet)),
         source @ (Source::File(_) | Source::Url(_) | Source::Magnet(_)) => {
-            source.load().map(|metainfo| Loaded::Torrent(Box::new(metainfo)))
+            source.load(route).map(|metainfo| Loaded::Torrent(Box::new(metainfo)))
         }
     }
 }

@@ -42,8 +42,8 @@ pub enum Line<'a> {
         version: &'a str,
         /// The runtime's name.
         runtime: &'a str,
-        /// The listening port.
-        port: u16,
+        /// The listening port; `null`: nobody can call.
+        port: Option<u16>,
         /// Unix time in seconds.
         time: Option<u64>,
     },
@@ -116,6 +116,13 @@ pub enum Line<'a> {
         error: &'a str,
         /// Seconds until it is asked again; `null`: never.
         next: Option<u64>,
+    },
+    /// The proxy is of no use, or works again.
+    Proxy {
+        /// Whether it works.
+        ok: bool,
+        /// Why not.
+        error: Option<&'a str>,
     },
     /// Nothing comes.
     Stall {

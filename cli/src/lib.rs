@@ -17,6 +17,7 @@ pub mod listen;
 pub mod out;
 pub mod progress;
 pub mod random;
+pub mod route;
 pub mod signal;
 pub mod source;
 pub mod transfer;

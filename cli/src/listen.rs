@@ -1,8 +1,10 @@
-//! The sockets that peers reach us at: for TCP and for UDP, over IPv4 and IPv6, all with one port.
+//! The sockets that peers reach us at: for TCP and for UDP, over IPv4 and IPv6 or at the one address
+//! that is bound, all with one port.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
+use peerless_core::{Bind, Route};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::exit::{Exit, Failure, words};
@@ -23,46 +25,54 @@ pub struct Listeners {
     pub tcp: Vec<TcpListener>,
     /// For datagrams, of the same families.
     pub udp: Vec<UdpSocket>,
-    /// Their port.
-    pub port: u16,
+    /// Their port; `None`: no connections are taken.
+    pub port: Option<u16>,
 }
 
 impl Listeners {
-    /// Takes no connections, and has a port of the system's choice for datagrams in each family that
-    /// the system has.
+    /// Takes no connections, and has a port of the system's choice for datagrams at each address that the
+    /// route allows and the system has. None with a proxy: no datagram goes past it.
     #[must_use]
-    pub fn for_datagrams() -> Self {
-        let any: [SocketAddr; 2] = [(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::UNSPECIFIED, 0).into()];
-        Self {
-            tcp: Vec::new(),
-            udp: any.into_iter().filter_map(|addr| bind_udp(addr).ok()).collect(),
-            port: 0,
-        }
+    pub fn for_datagrams(route: &Route) -> Self {
+        let ips = route.unproxied().map(ips).unwrap_or_default();
+        let udp = ips.into_iter().filter_map(|ip| bind_udp((ip, 0).into()).ok()).collect();
+        Self { tcp: Vec::new(), udp, port: None }
     }
 
-    /// Listens on `port` (0: on any), or without one on the first free port from 6881 to 6889.
+    /// Listens on `port` (0: on any), or without one on the first free port from 6881 to 6889, at the
+    /// address that the route has; with a proxy on nothing, since who calls would come past it.
     ///
-    /// A family that the system does not have is left out.
+    /// Where any address will do, a family that the system does not have is left out.
     ///
     /// # Errors
-    /// When no port can be had in any family.
-    pub fn bind(port: Option<u16>) -> Result<Self, Failure> {
+    /// When no port can be had.
+    pub fn bind(route: &Route, port: Option<u16>) -> Result<Self, Failure> {
+        let Some(bind) = route.unproxied() else { return Ok(Self::for_datagrams(route)) };
         let (what, found) = match port {
-            Some(0) => ("any port".to_owned(), first((0..ANY_PORT_TRIES).map(|_| 0))),
-            Some(port) => (format!("port {port}"), bind_both(port)),
-            None => (format!("ports {} to {}", PORTS.start(), PORTS.end()), first(PORTS)),
+            Some(0) => ("any port".to_owned(), first(bind, (0..ANY_PORT_TRIES).map(|_| 0))),
+            Some(port) => (format!("port {port}"), bind_all(bind, port)),
+            None => (format!("ports {} to {}", PORTS.start(), PORTS.end()), first(bind, PORTS)),
         };
+        let what = bind.ip().map_or_else(|| what.clone(), |ip| format!("{ip}, {what}"));
         found.map_err(|error| {
             Failure::new(Exit::Network, what, format_args!("can't listen: {}", words(&error)))
         })
     }
 }
 
+/// The addresses to listen at.
+fn ips(bind: Bind) -> Vec<IpAddr> {
+    match bind.ip() {
+        Some(ip) => vec![ip],
+        None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+    }
+}
+
 /// The first of `ports` that is free, or the last one's error.
-fn first(ports: impl Iterator<Item = u16>) -> io::Result<Listeners> {
+fn first(bind: Bind, ports: impl Iterator<Item = u16>) -> io::Result<Listeners> {
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for port in ports {
-        match bind_both(port) {
+        match bind_all(bind, port) {
             Ok(listeners) => return Ok(listeners),
             Err(error) => last = error,
         }
@@ -70,21 +80,25 @@ fn first(ports: impl Iterator<Item = u16>) -> io::Result<Listeners> {
     Err(last)
 }
 
-fn bind_both(port: u16) -> io::Result<Listeners> {
-    let v4 = match bind_one((Ipv4Addr::UNSPECIFIED, port).into()) {
-        Ok(pair) => Some(pair),
-        Err(error) if is_family_missing(&error) => None,
-        Err(error) => return Err(error),
-    };
-    let port = v4.as_ref().map_or(Ok(port), |(tcp, _)| tcp.local_addr().map(|addr| addr.port()))?;
-    let v6 = match bind_one((Ipv6Addr::UNSPECIFIED, port).into()) {
-        Ok(pair) => Some(pair),
-        Err(error) if v4.is_some() && is_family_missing(&error) => None,
-        Err(error) => return Err(error),
-    };
-    let (tcp, udp): (Vec<_>, Vec<_>) = v4.into_iter().chain(v6).unzip();
-    let port = tcp.first().map_or(Ok(port), |socket| socket.local_addr().map(|addr| addr.port()))?;
-    Ok(Listeners { tcp, udp, port })
+/// Of several addresses those that the system has; all with the port of the first.
+fn bind_all(bind: Bind, mut port: u16) -> io::Result<Listeners> {
+    let (mut tcp, mut udp) = (Vec::new(), Vec::new());
+    let mut missing = None;
+    for ip in ips(bind) {
+        match bind_one((ip, port).into()) {
+            Ok((listener, socket)) => {
+                port = listener.local_addr()?.port();
+                tcp.push(listener);
+                udp.push(socket);
+            }
+            Err(error) if is_family_missing(&error) => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if tcp.is_empty() => Err(error),
+        Some(_) | None => Ok(Listeners { tcp, udp, port: Some(port) }),
+    }
 }
 
 /// The sockets of one family, on one port.
@@ -130,14 +144,16 @@ fn is_family_missing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use peerless_core::Proxy;
+    use std::sync::Arc;
 
     #[test]
     fn any_port_is_one_port_in_all_families() {
-        let listeners = Listeners::bind(Some(0)).unwrap();
-        assert_ne!(listeners.port, 0);
+        let listeners = Listeners::bind(&Route::default(), Some(0)).unwrap();
+        assert_ne!(listeners.port, Some(0));
         let addrs = listeners.tcp.iter().map(TcpListener::local_addr);
         let addrs = addrs.chain(listeners.udp.iter().map(UdpSocket::local_addr));
-        assert!(addrs.map(|addr| addr.unwrap().port()).all(|port| port == listeners.port));
+        assert!(addrs.map(|addr| Some(addr.unwrap().port())).all(|port| port == listeners.port));
         assert_eq!(listeners.tcp.len(), listeners.udp.len());
     }
 
@@ -145,14 +161,36 @@ mod tests {
     fn a_port_that_others_have_for_datagrams_is_in_use() {
         let other = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let port = other.local_addr().unwrap().port();
-        assert_eq!(Listeners::bind(Some(port)).unwrap_err().exit(), Exit::Network);
+        assert_eq!(Listeners::bind(&Route::default(), Some(port)).unwrap_err().exit(), Exit::Network);
     }
 
     #[test]
     fn a_port_in_use_is_a_network_failure() {
-        let first = Listeners::bind(Some(0)).unwrap();
-        let failure = Listeners::bind(Some(first.port)).unwrap_err();
+        let any = Route::default();
+        let port = Listeners::bind(&any, Some(0)).unwrap();
+        let number = port.port.unwrap();
+        let failure = Listeners::bind(&any, Some(number)).unwrap_err();
         assert_eq!(failure.exit(), Exit::Network);
-        assert!(failure.message().starts_with(&format!("port {}: can't listen", first.port)), "{failure}");
+        assert!(failure.message().starts_with(&format!("port {number}: can't listen")), "{failure}");
+    }
+
+    #[test]
+    fn at_an_address_that_is_bound_it_alone_listens() {
+        let ip: IpAddr = [127, 0, 0, 77].into();
+        let listeners = Listeners::bind(&Bind::to(ip).into(), Some(0)).unwrap();
+        let at: Vec<_> = listeners.tcp.iter().map(|tcp| tcp.local_addr().unwrap()).collect();
+        assert_eq!(at, [SocketAddr::new(ip, listeners.port.unwrap())]);
+        assert_eq!(listeners.udp[0].local_addr().unwrap(), at[0]);
+        let away: IpAddr = [192, 0, 2, 1].into();
+        let failure = Listeners::bind(&Bind::to(away).into(), None).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Network);
+    }
+
+    #[test]
+    fn with_a_proxy_nothing_listens() {
+        let proxy = Proxy { addr: ([127, 0, 0, 1], 1).into(), login: None };
+        let route = Route { bind: Bind::ANY, proxy: Some(Arc::new(proxy)) };
+        let listeners = Listeners::bind(&route, Some(0)).unwrap();
+        assert!(listeners.tcp.is_empty() && listeners.udp.is_empty() && listeners.port.is_none());
     }
 }

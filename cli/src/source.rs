@@ -6,11 +6,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use peerless_core::Route;
 use peerless_core::magnet::Magnet;
 use peerless_core::metainfo::{FILE_LEN_MAX, Metainfo};
 use peerless_jobs::HttpOptions;
 
 use crate::exit::{Exit, Failure};
+use crate::route::RouteArgs;
 
 /// How long the GET of a .torrent file may take. The longest has 64 MiB.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -54,11 +56,21 @@ impl Source {
         }
     }
 
-    /// The torrent that is there, without asking peers.
+    /// The torrent that is there, without asking peers; where it is on the network, by a way that is
+    /// opened for it alone.
+    ///
+    /// # Errors
+    /// As [`Source::load`] has them, and when the way can't be opened.
+    pub fn load_alone(&self, way: &RouteArgs) -> Result<Metainfo, Failure> {
+        let route = if matches!(self, Self::Url(_)) { way.open()? } else { Route::default() };
+        self.load(&route)
+    }
+
+    /// The torrent that is there, without asking peers; a URL is asked by this way.
     ///
     /// # Errors
     /// When it can't be read or is no torrent; for a magnet link, always.
-    pub fn load(&self) -> Result<Metainfo, Failure> {
+    pub fn load(&self, route: &Route) -> Result<Metainfo, Failure> {
         match self {
             Self::File(path) => {
                 let raw = read(path).map_err(|error| Failure::unreadable(path, &error))?;
@@ -70,8 +82,8 @@ impl Source {
                     body_len_max: FILE_LEN_MAX as u64,
                     ..HttpOptions::default()
                 };
-                let raw =
-                    peerless_jobs::fetch(url, &limits).map_err(|error| Failure::of_fetch(url, &error))?;
+                let raw = peerless_jobs::fetch(url, route, &limits)
+                    .map_err(|error| Failure::of_fetch(url, &error))?;
                 parse(url, raw)
             }
             Self::Magnet(magnet) => {
@@ -86,8 +98,8 @@ impl Source {
 ///
 /// # Errors
 /// When it can't be read or is no torrent, or for a magnet link.
-pub fn load(text: &OsStr) -> Result<Metainfo, Failure> {
-    Source::parse(text)?.load()
+pub fn load(text: &OsStr, way: &RouteArgs) -> Result<Metainfo, Failure> {
+    Source::parse(text)?.load_alone(way)
 }
 
 fn magnet(what: &str, link: &str) -> Result<Source, Failure> {
@@ -131,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_has_its_own_code() {
-        let code = |text: &str| source(text).and_then(|source| source.load()).unwrap_err().exit();
+        let code =
+            |text: &str| source(text).and_then(|source| source.load(&Route::default())).unwrap_err().exit();
         assert_eq!(code("/nowhere/a.torrent"), Exit::Input);
         assert_eq!(code("/dev/null"), Exit::Invalid);
         assert_eq!(code("magnet:?x"), Exit::Invalid);

@@ -3,6 +3,7 @@
 //! No session here and no clock: events and the time come in, what to do with the session comes out.
 
 mod metadata;
+mod network;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -85,11 +86,13 @@ impl<W: Write> Transfer<W> {
     }
 
     /// Tells that the run begins.
-    pub fn start(&mut self, runtime: &str, port: u16, unix_time: Option<u64>) {
+    pub fn start(&mut self, runtime: &str, port: Option<u16>, unix_time: Option<u64>) {
         let version = env!("CARGO_PKG_VERSION");
         self.json.write(&Line::Start { version, runtime, port, time: unix_time });
         if self.voice.verbose {
-            self.screen.note(&format!("listening on port {port}, runtime {runtime}"));
+            let listens =
+                port.map_or_else(|| "not listening".to_owned(), |port| format!("listening on port {port}"));
+            self.screen.note(&format!("{listens}, runtime {runtime}"));
         }
     }
 
@@ -162,6 +165,10 @@ impl<W: Write> Transfer<W> {
             Event::Complete { torrent, progress } => return self.on_complete(now, torrent, &progress),
             Event::Tracker { torrent, url, result, next } => self.on_tracker(torrent, &url, &result, next),
             Event::Stopped { torrent, error } => return self.on_stopped(torrent, &error),
+            Event::BindLost { ip, why } => return Some(self.on_bind_lost(ip, &why)),
+            Event::ProxyFailed { error } => self.on_proxy(Some(error)),
+            Event::ProxyWorks => self.on_proxy(None),
+            Event::StandsFor { torrent, addr, host } => self.on_stands_for(torrent, addr, &host),
             Event::SaveFailed { torrent, error } => self.warn(torrent, "resume file", &error),
             Event::RecordFailed { error } => self.fail(&Failure::from(&error)),
             Event::RecordFull { len } => {

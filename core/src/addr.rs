@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::names::is_stand_in;
+
 /// Addresses of `IP` bytes, each with a port: `ALL` bytes together. Those where no peer can be are
 /// left out, and so is a rest that is too short.
 pub(crate) fn compact<const IP: usize, const ALL: usize>(bytes: &[u8]) -> impl Iterator<Item = SocketAddr>
@@ -39,7 +41,7 @@ pub(crate) fn usable(ip: IpAddr, port: u16) -> Option<SocketAddr> {
     let ip = ip.to_canonical();
     let is_host = match ip {
         IpAddr::V4(ip) => !ip.is_broadcast() && ip.octets()[0] != 0,
-        IpAddr::V6(ip) => !ip.is_unspecified(),
+        IpAddr::V6(v6) => !v6.is_unspecified() && !is_stand_in(ip),
     };
     (is_host && !ip.is_multicast() && port != 0).then(|| SocketAddr::new(ip, port))
 }

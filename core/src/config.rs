@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::limit::Limits;
+use crate::route::Route;
 
 /// How a session behaves. Every field has a default that suits a desktop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The port that peers can reach us at, told to trackers. `None`: we can't be reached.
     pub listen_port: Option<u16>,
+    /// Which way everything leaves the machine.
+    pub route: Route,
     /// Connections at once, in all torrents.
     ///
     /// 200 fill any line; more cost memory and the tracker's goodwill.
@@ -79,6 +82,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen_port: None,
+            route: Route::default(),
             peers_max: 200,
             half_open_max: 50,
             buffer_len_max: 64 * 1024 * 1024,

@@ -9,6 +9,7 @@ use crate::id::PeerId;
 use crate::job::Job;
 use crate::key::{PeerKey, TorrentKey};
 use crate::limit::Limiter;
+use crate::names::Names;
 use crate::output::{CloseReason, Event, Output};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -58,6 +59,8 @@ pub(crate) struct Cx {
     pub(crate) asks: Vec<Ask>,
     pub(crate) web: WebRoom,
     pub(crate) limits: Limiter,
+    /// Hosts that a proxy looks up.
+    pub(crate) names: Names,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -77,6 +80,10 @@ pub(crate) enum TimerKey {
     StopAnnounce,
     /// A shutdown waits no longer.
     Shutdown,
+    /// Until the address that everything is bound to is looked at again.
+    CheckBind,
+    /// Until a proxy that was of no use is called again.
+    Proxy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +160,7 @@ impl Cx {
             to_close: Vec::new(),
             web: WebRoom::default(),
             limits,
+            names: Names::default(),
         }
     }
 

@@ -8,7 +8,7 @@ mod metadata;
 pub use metadata::{BuiltMetadata, MetadataError, MetadataWork};
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::family::IpFamily;
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Digest;
 use crate::piece::{BlockRef, PieceIndex};
+use crate::route::{Bind, Route};
 use crate::storage::Storage;
 
 /// What to believe of data that is there before the torrent starts.
@@ -116,7 +117,9 @@ pub enum Job {
         torrent: TorrentKey,
         /// Which of its tracker tiers asked.
         tier: usize,
-        /// In which family the host's address is to be.
+        /// Which way.
+        route: Route,
+        /// In which family the host's address is to be. Means nothing to a proxy.
         family: IpFamily,
         /// The whole URL.
         url: String,
@@ -125,13 +128,17 @@ pub enum Job {
     Scrape {
         /// Which scrape.
         number: u32,
+        /// Which way.
+        route: Route,
         /// The whole URL.
         url: String,
     },
-    /// Look up the addresses of a host.
+    /// Look up the addresses of a host, as the system does it. Never asked for where a proxy does it.
     Resolve {
         /// What for.
         whom: ResolveFor,
+        /// From where they are to be reached: others are left out.
+        bind: Bind,
         /// The host.
         host: String,
         /// The port to put into every address.
@@ -152,10 +159,17 @@ pub enum Job {
         seed: usize,
         /// Which run of that one.
         run: u64,
+        /// Which way.
+        route: Route,
         /// Where the bytes are, in order.
         parts: Vec<FetchPart>,
         /// The lengths of the blocks that they make, in order.
         block_lens: Vec<u32>,
+    },
+    /// See whether sockets can be bound to this address.
+    CheckBind {
+        /// Which.
+        ip: IpAddr,
     },
     /// Write a part of the session's recording.
     Record {
@@ -227,9 +241,11 @@ impl Job {
             | Self::Save { .. }
             | Self::Metadata { .. }
             | Self::Record { .. } => Lane::Disk,
-            Self::Fetch { .. } | Self::Announce { .. } | Self::Scrape { .. } | Self::Resolve { .. } => {
-                Lane::Net
-            }
+            Self::Fetch { .. }
+            | Self::Announce { .. }
+            | Self::Scrape { .. }
+            | Self::Resolve { .. }
+            | Self::CheckBind { .. } => Lane::Net,
         }
     }
 }
@@ -334,6 +350,11 @@ pub enum JobDone {
         /// Whether all came.
         result: Result<(), FetchFailure>,
     },
+    /// Of [`Job::CheckBind`].
+    BindChecked {
+        /// Nothing, or the system's words why not.
+        result: Result<(), String>,
+    },
     /// Of [`Job::Record`].
     Recorded {
         /// Whether it is written.
@@ -358,6 +379,7 @@ impl JobDone {
             | Self::Resolved { whom: ResolveFor::Peer(torrent), .. } => Some(*torrent),
             Self::Resolved { whom: ResolveFor::Tracker, .. }
             | Self::Scraped { .. }
+            | Self::BindChecked { .. }
             | Self::Recorded { .. } => None,
         }
     }
@@ -443,6 +465,8 @@ pub enum FetchError {
     Unfit(String),
     /// No connection, no TLS, or another failure, in the system's words.
     Failed(String),
+    /// The proxy is of no use, or does not lead there.
+    Proxy(String),
 }
 
 /// Some bytes that lie together at a web seed.
@@ -477,6 +501,7 @@ impl fmt::Display for FetchError {
             Self::Url(why) => write!(f, "bad URL: {why}"),
             Self::NoAddress => f.write_str("the host has no address"),
             Self::Unfit(why) | Self::Failed(why) => f.write_str(why),
+            Self::Proxy(why) => write!(f, "proxy: {why}"),
         }
     }
 }

@@ -18,11 +18,11 @@
 //!     // 3. Do what is asked.
 //!     while let Some(output) = session.poll_output() {
 //!         match output {
-//!             Output::Connect { peer, addr } => { /* connect; later `Connected` or `Closed` */ }
+//!             Output::Connect { peer, hop } => { /* connect as the hop says; later `Connected` or `Closed` */ }
 //!             Output::Send { peer } => { /* write `session.unsent(peer)`; then `session.sent(..)` */ }
 //!             Output::Resume { peer } => { /* read from this peer again */ }
 //!             Output::Close { peer, reason } => { /* drop the socket */ }
-//!             Output::Datagram { to, bytes } => { /* send it from the UDP socket, or drop it */ }
+//!             Output::Datagram { hop, bytes } => { /* send it from the UDP socket, or drop it */ }
 //!             Output::Job(job) => { /* run it on a worker; later `Input::Done` */ }
 //!             Output::Event(event) => { /* show it to the user */ }
 //!         }
@@ -59,6 +59,7 @@ mod limit;
 mod machine;
 pub mod magnet;
 pub mod metainfo;
+mod names;
 mod output;
 mod peer;
 mod percent;
@@ -68,6 +69,7 @@ pub mod priority;
 mod rate;
 mod record;
 pub mod rng;
+mod route;
 mod session;
 mod storage;
 pub mod text;
@@ -92,12 +94,15 @@ pub use job::{
 };
 pub use key::{PeerKey, TorrentKey};
 pub use limit::Limits;
-pub use output::{CloseReason, Event, Output, Progress, StallReason, State, TorrentError, TrackerReport};
+pub use output::{
+    CloseReason, Event, Output, Progress, ProxyError, StallReason, State, TorrentError, TrackerReport,
+};
 pub use peer::{PeerError, Unsent};
 pub use record::{
     Divergence, RecordingEnd, Replay, ReplayError, Replayed, Step, replay, sealed_recording,
     unsealed_recording,
 };
+pub use route::{Bind, Hop, Login, Proxy, Route, Secret};
 pub use session::{AddMagnet, AddTorrent, AddTorrentError, Session};
 pub use storage::Storage;
 pub use time::Instant;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::job::{DiskError, Job};
 use crate::key::{PeerKey, TorrentKey};
 use crate::peer::PeerError;
+use crate::route::Hop;
 use crate::tracker::SwarmCounts;
+use crate::wire::Socks5Error;
 
 /// Something to be done outside.
 #[derive(Debug, Hash)]
@@ -16,8 +18,8 @@ pub enum Output {
     Connect {
         /// The connection's key.
         peer: PeerKey,
-        /// Where to.
-        addr: SocketAddr,
+        /// From where, and where to.
+        hop: Hop,
     },
     /// [`Session::unsent`](crate::Session::unsent) of this peer is no longer empty.
     Send {
@@ -38,8 +40,8 @@ pub enum Output {
     },
     /// Send a datagram from the session's port, or drop it: nobody waits for it to leave.
     Datagram {
-        /// Where to.
-        to: SocketAddr,
+        /// From which address, and where to. From no other: rather it is dropped.
+        hop: Hop,
         /// All of it.
         bytes: Vec<u8>,
     },
@@ -72,7 +74,32 @@ pub enum CloseReason {
     Private,
     /// The torrent was removed, has failed, or the session is shutting down.
     TorrentGone,
+    /// The proxy does not lead there.
+    Proxy(Socks5Error),
 }
+
+/// Why a proxy is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyError {
+    /// No connection to it can be made.
+    NotThere,
+    /// It does not answer.
+    Silent,
+    /// It refuses us.
+    Refuses(Socks5Error),
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotThere => f.write_str("no connection to it can be made"),
+            Self::Silent => f.write_str("it does not answer"),
+            Self::Refuses(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ProxyError {}
 
 /// Why a torrent stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -260,6 +287,31 @@ pub enum Event {
         torrent: TorrentKey,
         /// Why.
         error: DiskError,
+    },
+    /// The address that everything is bound to is not there any more. Nothing goes another way.
+    BindLost {
+        /// The address.
+        ip: IpAddr,
+        /// The system's words.
+        why: String,
+    },
+    /// The proxy is of no use. It is called again from time to time, and nothing goes another way. Told
+    /// once, until it works.
+    ProxyFailed {
+        /// Why.
+        error: ProxyError,
+    },
+    /// The proxy works again.
+    ProxyWorks,
+    /// A host that the user named as a peer is looked up by the proxy: its address is never known, and
+    /// in what is told of it this one stands for it.
+    StandsFor {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What stands for the host.
+        addr: SocketAddr,
+        /// The host.
+        host: String,
     },
     /// The recording could not be written and ends here.
     RecordFailed {

@@ -20,6 +20,7 @@ use crate::peer::{Peer, Unsent};
 use crate::record::{Recorder, Tag};
 use crate::time::Instant;
 use crate::torrent::Torrent;
+use crate::wire::Socks5;
 
 /// A BitTorrent client without I/O.
 ///
@@ -262,7 +263,7 @@ impl Session {
             return;
         }
         if let Some(recorder) = &mut self.recorder {
-            recorder.input(now, &input);
+            recorder.input(now, &input, |peer| self.machine.negotiation(peer));
         }
         self.machine.handle_input(now, input);
     }
@@ -347,6 +348,10 @@ impl Session {
         self.machine.torrent(torrent).map(Torrent::info_hash)
     }
 
+    pub(crate) fn negotiation(&self, peer: PeerKey) -> Option<Socks5> {
+        self.machine.negotiation(peer)
+    }
+
     pub(crate) fn peer(&self, peer: PeerKey) -> Option<&Peer> {
         self.machine.peer(peer)
     }
@@ -376,7 +381,9 @@ mod tests {
     use crate::input::CloseCause;
     use crate::job::{Job, Opened};
     use crate::metainfo::{Content, Create};
+    use crate::route::{Bind, Login, Proxy, Route, Secret};
     use crate::wire::{Handshake, Message};
+    use std::sync::Arc;
     use std::time::Duration;
 
     /// A session with a torrent of three pieces, of which `has` are there already.
@@ -519,6 +526,64 @@ mod tests {
         }
     }
 
+    /// The recording of a session that is shutting down, to its end.
+    fn recorded(session: &mut Session, now: Instant) -> Vec<u8> {
+        let mut recording = Vec::new();
+        while !session.is_shut_down() {
+            match session.poll_output() {
+                Some(Output::Job(Job::Record { bytes, .. })) => {
+                    recording.extend(bytes);
+                    session.handle_input(now, Input::Done(JobDone::Recorded { result: Ok(()) }));
+                }
+                Some(Output::Job(Job::Save { torrent, .. })) => {
+                    session.handle_input(now, Input::Done(JobDone::Saved { torrent, result: Ok(()) }));
+                }
+                Some(_) => {}
+                None => session.handle_timeout(now),
+            }
+        }
+        recording
+    }
+
+    #[test]
+    fn a_recording_has_no_password_and_is_done_again_without_it() {
+        let secret = |text: &str| Secret::of_url(text).unwrap();
+        let login = Some(Login { user: secret("somebody"), password: secret("hunter2") });
+        let proxy = Some(Arc::new(Proxy { addr: ([192, 0, 2, 9], 1080).into(), login }));
+        let route = Route { bind: Bind::to([192, 0, 2, 5].into()), proxy };
+        let config = Config { record: true, route, ..Config::default() };
+        let (mut session, torrent) = session_with(config, &[0], Purpose::Download);
+        let info_hash = session.info_hash(torrent).unwrap();
+        session.add_peer(Instant::START, torrent, ([192, 0, 2, 1], 6881).into());
+        let mut outputs = std::iter::from_fn(|| session.poll_output());
+        let dialled = outputs.find_map(|output| {
+            let Output::Connect { peer, hop } = output else { return None };
+            Some((peer, hop))
+        });
+        let (peer, hop) = dialled.unwrap();
+        assert_eq!((hop.bind().ip(), hop.to()), (Some([192, 0, 2, 5].into()), ([192, 0, 2, 9], 1080).into()));
+        session.handle_input(Instant::START, Input::Connected { peer });
+        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: PeerId::new([1; 20]) }.encode();
+        let mut stream = handshake.to_vec();
+        for message in [Message::Unchoke, Message::Piece { index: 1, begin: 0, data: &[7; 16_384] }] {
+            message.encode(&mut stream);
+        }
+        // A name as the proxy's own address, and all that follows in one read.
+        let answer = [&[5, 0, 0, 3, 2, b'h', b'i', 0, 1][..], &stream].concat();
+        for bytes in [&[5, 2][..], &[1, 0], &answer] {
+            session.sent(Instant::START, peer, usize::MAX);
+            received(&mut session, peer, bytes);
+        }
+        session.sent(Instant::START, peer, usize::MAX);
+        session.shut_down(Instant::START);
+        let recording = recorded(&mut session, Instant::START);
+        let holds = |text: &str| recording.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!holds("hunter2") && !holds("somebody"));
+        assert!(recording.len() < 2000, "payload is left out behind the proxy's words: {}", recording.len());
+        let replayed = crate::record::replay(&recording).unwrap();
+        assert!(replayed.cut_len == 0 && replayed.output_count > 5, "{replayed:?}");
+    }
+
     #[test]
     fn a_recording_is_done_again_whatever_else_the_session_was_asked() {
         let at = |millis| Instant::from_start(Duration::from_millis(millis));
@@ -547,22 +612,7 @@ mod tests {
         // Within this time the second connection is given up.
         (8..106).for_each(|step| session.handle_timeout(at(step * 100)));
         session.shut_down(at(11_000));
-        let mut recording = Vec::new();
-        while !session.is_shut_down() {
-            match session.poll_output() {
-                Some(Output::Job(Job::Record { bytes, .. })) => {
-                    recording.extend(bytes);
-                    let done = JobDone::Recorded { result: Ok(()) };
-                    session.handle_input(at(11_000), Input::Done(done));
-                }
-                Some(Output::Job(Job::Save { torrent, .. })) => {
-                    let done = JobDone::Saved { torrent, result: Ok(()) };
-                    session.handle_input(at(11_000), Input::Done(done));
-                }
-                Some(_) => {}
-                None => session.handle_timeout(at(11_000)),
-            }
-        }
+        let recording = recorded(&mut session, at(11_000));
         let replayed = crate::record::replay(&recording).unwrap();
         assert!(replayed.cut_len == 0 && replayed.output_count > 10, "{replayed:?}");
     }

@@ -2,27 +2,29 @@
 //!
 //! The URL comes from a torrent, the answer from anyone, so both may be hostile. A torrent must
 //! not make us call services on the user's machine or network: see [`guard`]. Redirects are
-//! followed by hand so that every hop is judged. Certificates are always checked. Proxy settings
-//! in the environment are not used: they would apply to trackers, but not to peers.
+//! followed by hand so that every hop is judged. Certificates are always checked. Each goes the way
+//! that its [`Route`] says. Proxy settings in the environment are not used: they would apply to
+//! trackers, but not to peers.
 
+mod connect;
 mod guard;
 mod url;
 pub(crate) mod web;
 
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peerless_core::tracker::{announce_base, scrape_url};
-use peerless_core::{FetchError, IpFamily, Reach};
+use peerless_core::{FetchError, IpFamily, Reach, Route};
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 use crate::error::{locked, words};
-use guard::Guard;
+use connect::Blame;
+use guard::{Guard, Verdict};
 
 /// Redirects followed for one GET; more are a loop.
 const REDIRECT_COUNT_MAX: u32 = 5;
@@ -89,43 +91,47 @@ pub(crate) enum Source {
 ///
 /// # Errors
 /// When there is no answer within the bounds, or one of another status than 200.
-pub fn fetch(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    let (status, bytes) = get(url, options, Source::User, None)?;
+pub fn fetch(url: &str, route: &Route, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
+    let (status, bytes) = get(url, options, Guard::new(Source::User, route, None))?;
     if status == 200 { Ok(bytes) } else { Err(FetchError::Status(status)) }
 }
 
 /// GETs an announce URL from an address of this family. A bencoded answer counts whatever its status:
 /// trackers send their `failure reason` with 4xx as well.
-pub(crate) fn announce(url: &str, family: IpFamily, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    ask(url, options, Some(family))
+pub(crate) fn announce(
+    url: &str,
+    route: &Route,
+    family: IpFamily,
+    options: &HttpOptions,
+) -> Result<Vec<u8>, FetchError> {
+    ask(url, route, options, Some(family))
 }
 
 /// GETs a scrape URL, with the same rules.
-pub(crate) fn scrape(url: &str, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
-    ask(url, options, None)
+pub(crate) fn scrape(url: &str, route: &Route, options: &HttpOptions) -> Result<Vec<u8>, FetchError> {
+    ask(url, route, options, None)
 }
 
-fn ask(url: &str, options: &HttpOptions, family: Option<IpFamily>) -> Result<Vec<u8>, FetchError> {
-    get(url, options, options.tracker_source(url), family).map(|(_, bytes)| bytes)
-}
-
-fn get(
-    start: &str,
+fn ask(
+    url: &str,
+    route: &Route,
     options: &HttpOptions,
-    source: Source,
     family: Option<IpFamily>,
-) -> Result<(u16, Vec<u8>), FetchError> {
+) -> Result<Vec<u8>, FetchError> {
+    get(url, options, Guard::new(options.tracker_source(url), route, family)).map(|(_, bytes)| bytes)
+}
+
+fn get(start: &str, options: &HttpOptions, mut guard: Guard) -> Result<(u16, Vec<u8>), FetchError> {
     let deadline = Instant::now().checked_add(options.timeout);
     let mut url = url::parse(start)?;
-    let mut reach = None;
     for _ in 0..=REDIRECT_COUNT_MAX {
         let left = deadline.map_or(options.timeout, |at| at.saturating_duration_since(Instant::now()));
-        let (mut response, reached) = hop(&url, options, Guard::new(source, reach, family), left)?;
+        let (mut response, reach) = hop(&url, options, &guard, left)?;
         if !response.status().is_redirection() {
             return body(&mut response, options);
         }
         url = location(&response, &url)?;
-        reach = Some(reached);
+        guard.from = Some(reach);
     }
     Err(FetchError::Redirect(format!("more than {REDIRECT_COUNT_MAX}")))
 }
@@ -134,7 +140,7 @@ fn get(
 fn hop(
     url: &Uri,
     options: &HttpOptions,
-    guard: Guard,
+    guard: &Guard,
     left: Duration,
 ) -> Result<(Response<Body>, Reach), FetchError> {
     guard.check_scheme(url)?;
@@ -149,14 +155,15 @@ fn hop(
         .user_agent(&options.user_agent)
         .tls_config(tls(url, options)?)
         .build();
-    let verdict = Arc::new(Mutex::new(None));
-    let agent = Agent::with_parts(config, DefaultConnector::default(), guard.resolver(Arc::clone(&verdict)));
+    let (verdict, blame) = (Verdict::default(), Blame::default());
+    let connector = connect::connector(guard.route.clone(), Arc::clone(&blame));
+    let agent = Agent::with_parts(config, connector, guard.resolver(Arc::clone(&verdict)));
     let response = agent.get(url.clone()).call();
     match (response, locked(&verdict).take()) {
         (Ok(response), Some(Ok(reach))) => Ok((response, reach)),
         (_, Some(Err(refused))) => Err(refused),
         (Ok(_), None) => Err(FetchError::Failed("the address was not looked up".to_owned())),
-        (Err(error), _) => Err(fetch_error(error, options)),
+        (Err(error), _) => Err(locked(&blame).take().unwrap_or_else(|| fetch_error(error, options))),
     }
 }
 

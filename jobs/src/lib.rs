@@ -13,6 +13,7 @@ mod lock;
 mod metadata;
 mod parallel;
 mod pieces;
+mod proxy;
 mod record;
 mod resolve;
 mod resume;
@@ -21,6 +22,7 @@ pub mod verify;
 pub use error::words;
 pub use http::{HttpOptions, fetch};
 pub use peerless_core::Lane;
+pub use proxy::check_proxy;
 
 use std::path::PathBuf;
 
@@ -96,21 +98,25 @@ impl Jobs {
                 let result = self.disk.save(torrent, &storage, have, close);
                 JobDone::Saved { torrent, result }
             }
-            Job::Announce { torrent, tier, family, url } => {
-                let result = http::announce(&url, family, &self.http);
+            Job::Announce { torrent, tier, route, family, url } => {
+                let result = http::announce(&url, &route, family, &self.http);
                 JobDone::Announced { torrent, tier, family, result }
             }
-            Job::Scrape { number, url } => {
-                JobDone::Scraped { number, result: http::scrape(&url, &self.http) }
+            Job::Scrape { number, route, url } => {
+                JobDone::Scraped { number, result: http::scrape(&url, &route, &self.http) }
             }
-            Job::Resolve { whom, host, port } => {
-                let result = resolve::resolve(&host, port);
+            Job::Resolve { whom, bind, host, port } => {
+                let result = resolve::resolve(bind, &host, port);
                 JobDone::Resolved { whom, host, port, result }
             }
             Job::Metadata { torrent, work } => JobDone::Metadata { torrent, result: metadata::run(work) },
-            Job::Fetch { torrent, seed, run, parts, block_lens } => {
-                let (blocks, result) = self.web.fetch(&parts, &block_lens);
+            Job::Fetch { torrent, seed, run, route, parts, block_lens } => {
+                let (blocks, result) = self.web.fetch(&route, &parts, &block_lens);
                 JobDone::Fetched { torrent, seed, run, blocks, result }
+            }
+            Job::CheckBind { ip } => {
+                let result = peerless_net::check_bind(ip).map_err(|error| words(&error));
+                JobDone::BindChecked { result }
             }
             Job::Record { offset, bytes } => {
                 JobDone::Recorded { result: self.recording.write(offset, &bytes) }
@@ -144,6 +150,7 @@ impl Work for Jobs {
             | Job::Scrape { .. }
             | Job::Resolve { .. }
             | Job::Metadata { .. }
+            | Job::CheckBind { .. }
             | Job::Record { .. } => Err(job),
         }
     }

@@ -1,13 +1,12 @@
 //! One peer's socket: what is known of its readiness, and one read or write at a time.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use peerless_core::key::Key;
-use peerless_core::{CloseCause, Instant, PeerKey, Session};
+use peerless_core::{CloseCause, Hop, Instant, PeerKey, Session};
 
 /// The most runs of bytes in one write: what a turn of 1 MiB needs for blocks with their headers.
 const SLICES_MAX: usize = 64;
@@ -46,8 +45,9 @@ pub(crate) struct Conn {
 
 impl Conn {
     /// Starts to connect.
-    pub(crate) fn connect(peer: PeerKey, addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self { connecting: true, ..Self::new(peer, TcpStream::connect(addr)?) })
+    pub(crate) fn connect(peer: PeerKey, hop: Hop) -> io::Result<Self> {
+        let stream = TcpStream::from_std(peerless_net::start_connect(hop)?);
+        Ok(Self { connecting: true, ..Self::new(peer, stream) })
     }
 
     /// A connection that is up.

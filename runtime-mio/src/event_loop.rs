@@ -261,14 +261,14 @@ impl<'a> EventLoop<'a> {
     fn drain(&mut self) -> io::Result<()> {
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Connect { peer, addr } => self.open(peer, Conn::connect(peer, addr)),
+                Output::Connect { peer, hop } => self.open(peer, Conn::connect(peer, hop)),
                 Output::Send { peer } | Output::Resume { peer } => {
                     if let Some(conn) = self.conns.get_mut(peer) {
                         enqueue(&mut self.ready, conn);
                     }
                 }
                 Output::Close { peer, reason: _ } => self.conns.remove(peer),
-                Output::Datagram { to, bytes } => self.udp.send(to, bytes),
+                Output::Datagram { hop, bytes } => self.udp.send(hop, bytes),
                 Output::Job(job) => {
                     if let Some(done) = self.workers.add(job) {
                         let now = self.now();

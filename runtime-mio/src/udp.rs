@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
+use peerless_core::Hop;
 
 /// Datagrams that wait for room in a socket's buffer; more are dropped.
 const QUEUE_MAX: usize = 256;
@@ -24,7 +25,8 @@ pub(crate) struct UdpSockets {
 #[derive(Debug)]
 struct Place {
     socket: UdpSocket,
-    is_v4: bool,
+    /// What it is bound to.
+    ip: IpAddr,
     /// There may be something to read: true from an edge until a look finds nothing.
     readable: bool,
     queue: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -40,11 +42,11 @@ impl UdpSockets {
         let mut places = Vec::new();
         for (index, socket) in sockets.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
-            let is_v4 = socket.local_addr()?.is_ipv4();
+            let ip = socket.local_addr()?.ip();
             let mut socket = UdpSocket::from_std(socket);
             let interest = Interest::READABLE | Interest::WRITABLE;
             registry.register(&mut socket, Token(first + index), interest)?;
-            places.push(Place { socket, is_v4, readable: false, queue: VecDeque::new() });
+            places.push(Place { socket, ip, readable: false, queue: VecDeque::new() });
         }
         Ok(Self { first, places })
     }
@@ -80,11 +82,11 @@ impl UdpSockets {
         None
     }
 
-    /// Sends a datagram from the socket of its family, if there is one.
-    pub(crate) fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        let place = self.places.iter_mut().find(|place| place.is_v4 == to.is_ipv4());
+    /// Sends a datagram from the socket that is bound as it wants, if there is one.
+    pub(crate) fn send(&mut self, hop: Hop, bytes: Vec<u8>) {
+        let place = self.places.iter_mut().find(|place| hop.leaves_from(place.ip));
         if let Some(place) = place.filter(|place| place.queue.len() < QUEUE_MAX) {
-            place.queue.push_back((to, bytes));
+            place.queue.push_back((hop.to(), bytes));
             // Behind others it waits for the edge that they wait for.
             if place.queue.len() == 1 {
                 place.flush();
@@ -131,6 +133,7 @@ mod tests {
     use std::time::Duration;
 
     use mio::{Events, Poll};
+    use peerless_core::{Bind, Route};
 
     use super::*;
 
@@ -166,15 +169,23 @@ mod tests {
         assert!(!ours.is_ready());
     }
 
+    fn hop(route: &Route, to: &str) -> Hop {
+        route.datagram(to.parse().unwrap()).unwrap()
+    }
+
     #[test]
     fn what_can_not_leave_is_dropped() {
         let (_poll, mut ours, addr) = sockets();
-        ours.send("[::1]:1".parse().unwrap(), vec![1]);
-        ours.send(addr, vec![0; 70_000]);
+        let any = Route::default();
+        let itself = hop(&any, &addr.to_string());
+        ours.send(hop(&any, "[::1]:1"), vec![1]);
+        ours.send(itself, vec![0; 70_000]);
+        let elsewhere = Route::from(Bind::to([127, 0, 0, 2].into()));
+        ours.send(hop(&elsewhere, &addr.to_string()), vec![1]);
         assert!(ours.places[0].queue.is_empty());
         let waits = (addr, vec![2]);
         ours.places[0].queue.extend(std::iter::repeat_n(waits, QUEUE_MAX));
-        ours.send(addr, vec![3]);
+        ours.send(itself, vec![3]);
         assert_eq!(ours.places[0].queue.len(), QUEUE_MAX);
     }
 }

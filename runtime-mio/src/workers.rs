@@ -229,7 +229,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use mio::{Events, Poll, Token};
-    use peerless_core::ResolveFor;
+    use peerless_core::{Bind, ResolveFor};
 
     use super::*;
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     fn resolve() -> Job {
-        Job::Resolve { whom: ResolveFor::Tracker, host: "host".to_owned(), port: 1 }
+        Job::Resolve { whom: ResolveFor::Tracker, bind: Bind::ANY, host: "host".to_owned(), port: 1 }
     }
 
     fn recorded(_: Job) -> JobDone {
@@ -291,7 +291,7 @@ mod tests {
     impl Work for AtOnce {
         fn run(&self, job: Job) -> JobDone {
             assert!(!matches!(job, Job::Record { .. }), "a worker did it");
-            let Job::Resolve { whom, host, port } = job else { panic!("{job:?}") };
+            let Job::Resolve { whom, host, port, .. } = job else { panic!("{job:?}") };
             JobDone::Resolved { whom, host, port, result: Ok(Vec::new()) }
         }
 

@@ -1,11 +1,11 @@
 //! One peer's socket: a task that reads and writes in turns until the connection ends.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::rc::Rc;
 
 use async_io::Async;
-use peerless_core::{CloseCause, Input, PeerKey};
+use peerless_core::{CloseCause, Hop, Input, PeerKey};
 use smol::future::{or, yield_now};
 
 use crate::driver::Driver;
@@ -24,8 +24,8 @@ pub(crate) struct Signals {
 }
 
 /// Connects and serves the connection to its end.
-pub(crate) async fn connect(driver: Rc<Driver<'_>>, peer: PeerKey, addr: SocketAddr, signals: Rc<Signals>) {
-    let cause = match Async::<TcpStream>::connect(addr).await.and_then(tuned) {
+pub(crate) async fn connect(driver: Rc<Driver<'_>>, peer: PeerKey, hop: Hop, signals: Rc<Signals>) {
+    let cause = match connected(hop).await.and_then(tuned) {
         Ok(stream) => {
             driver.update(|session, now| session.handle_input(now, Input::Connected { peer }));
             Conn { driver: &driver, peer, stream, signals: &signals }.serve().await
@@ -33,6 +33,16 @@ pub(crate) async fn connect(driver: Rc<Driver<'_>>, peer: PeerKey, addr: SocketA
         Err(error) => error.kind().into(),
     };
     driver.close(peer, cause);
+}
+
+/// A connection as the hop says.
+async fn connected(hop: Hop) -> io::Result<Async<TcpStream>> {
+    let stream = Async::new_nonblocking(peerless_net::start_connect(hop)?)?;
+    stream.writable().await?;
+    match stream.get_ref().take_error()? {
+        Some(error) => Err(error),
+        None => stream.get_ref().peer_addr().map(|_| stream),
+    }
 }
 
 /// Serves a connection that is up to its end.

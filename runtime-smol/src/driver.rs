@@ -209,9 +209,9 @@ impl<'a> Driver<'a> {
     fn drain(self: &Rc<Self>, state: &mut State<'a>) {
         while let Some(output) = state.session.poll_output() {
             match output {
-                Output::Connect { peer, addr } => {
+                Output::Connect { peer, hop } => {
                     let signals = Rc::default();
-                    let task = conn::connect(Rc::clone(self), peer, addr, Rc::clone(&signals));
+                    let task = conn::connect(Rc::clone(self), peer, hop, Rc::clone(&signals));
                     state.conns.insert(peer, Conn { signals, _task: self.spawn(task) });
                 }
                 Output::Send { peer } => {
@@ -225,9 +225,9 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Output::Close { peer, reason: _ } => drop(state.conns.remove(&peer)),
-                Output::Datagram { to, bytes } => {
-                    if let Some(udp) = state.udp.iter().find(|udp| udp.is_for(to)) {
-                        udp.send(to, bytes);
+                Output::Datagram { hop, bytes } => {
+                    if let Some(udp) = state.udp.iter().find(|udp| udp.is_for(hop)) {
+                        udp.send(hop, bytes);
                     }
                 }
                 Output::Job(job) => {

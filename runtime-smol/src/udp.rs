@@ -6,12 +6,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use peerless_core::Input;
+use peerless_core::{Hop, Input};
 use smol::future::yield_now;
 
 use crate::driver::Driver;
@@ -30,7 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Udp {
     socket: Async<UdpSocket>,
-    is_v4: bool,
+    /// What it is bound to.
+    ip: IpAddr,
     queue: RefCell<VecDeque<(SocketAddr, Vec<u8>)>>,
     /// Something waits.
     waits: Signal,
@@ -38,22 +39,22 @@ pub(crate) struct Udp {
 
 impl Udp {
     pub(crate) fn new(socket: Async<UdpSocket>) -> io::Result<Self> {
-        let is_v4 = socket.get_ref().local_addr()?.is_ipv4();
-        Ok(Self { socket, is_v4, queue: RefCell::default(), waits: Signal::default() })
+        let ip = socket.get_ref().local_addr()?.ip();
+        Ok(Self { socket, ip, queue: RefCell::default(), waits: Signal::default() })
     }
 
-    /// Whether datagrams to this address leave from here.
-    pub(crate) fn is_for(&self, to: SocketAddr) -> bool {
-        self.is_v4 == to.is_ipv4()
+    /// Whether it is bound as this hop wants.
+    pub(crate) fn is_for(&self, hop: Hop) -> bool {
+        hop.leaves_from(self.ip)
     }
 
     /// Sends a datagram, now if there is room and nothing waits.
-    pub(crate) fn send(&self, to: SocketAddr, bytes: Vec<u8>) {
+    pub(crate) fn send(&self, hop: Hop, bytes: Vec<u8>) {
         let mut queue = self.queue.borrow_mut();
         if queue.len() >= QUEUE_MAX {
             return;
         }
-        queue.push_back((to, bytes));
+        queue.push_back((hop.to(), bytes));
         if queue.len() == 1 && !self.flush(&mut queue) {
             self.waits.set();
         }

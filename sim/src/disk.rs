@@ -207,6 +207,7 @@ impl Disk {
             | Job::Announce { .. }
             | Job::Scrape { .. }
             | Job::Resolve { .. }
+            | Job::CheckBind { .. }
             | Job::Metadata { .. }
             | Job::Record { .. } => {}
         }
@@ -267,7 +268,8 @@ impl Disk {
                 let result = Err(FetchError::Failed("a disk has no network".into()));
                 JobDone::Scraped { number, result }
             }
-            Job::Resolve { whom, host, port } => {
+            Job::CheckBind { .. } => JobDone::BindChecked { result: Ok(()) },
+            Job::Resolve { whom, host, port, .. } => {
                 JobDone::Resolved { whom, host, port, result: Err("a disk has no network".into()) }
             }
             Job::Metadata { torrent, work } => {

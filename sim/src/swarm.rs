@@ -361,7 +361,7 @@ impl Swarm {
         self.host_mut(node).look(now);
         while let Some(output) = self.host_mut(node).next_output(now) {
             match output {
-                Output::Connect { peer, addr } => self.dial(node, Some(peer), addr),
+                Output::Connect { peer, hop } => self.dial(node, Some(peer), hop.to()),
                 Output::Send { peer } => {
                     if let Some(conn) = self.conn(node, peer) {
                         self.pump(conn);
@@ -377,7 +377,7 @@ impl Swarm {
                         self.close_end(conn);
                     }
                 }
-                Output::Datagram { to, bytes } => self.send_datagram(node, to, bytes),
+                Output::Datagram { hop, bytes } => self.send_datagram(node, hop.to(), bytes),
                 Output::Job(job) => self.ask(node, job),
                 Output::Event(event) => {
                     let host = self.host_mut(node);

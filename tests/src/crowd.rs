@@ -194,6 +194,7 @@ impl Crowd {
             | Job::Scrape { .. }
             | Job::Metadata { .. }
             | Job::Resolve { .. }
+            | Job::CheckBind { .. }
             | Job::Record { .. } => {
                 return self.jobs.push(job);
             }

@@ -328,7 +328,7 @@ impl World {
                     self.host.disk.ask(&job);
                     self.jobs.push(job);
                 }
-                Output::Datagram { to, bytes } => self.keep_datagram(to, bytes),
+                Output::Datagram { hop, bytes } => self.keep_datagram(hop.to(), bytes),
                 Output::Send { .. } | Output::Resume { .. } | Output::Event(_) => {}
             }
         }
@@ -366,6 +366,7 @@ fn held_len(job: &Job) -> usize {
         | Job::Announce { .. }
         | Job::Scrape { .. }
         | Job::Resolve { .. }
+        | Job::CheckBind { .. }
         | Job::Metadata { .. }
         | Job::Record { .. } => 0,
     }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use peerless_core::{Check, SeedChoking};
 
 use crate::files::FileSpec;
+use crate::route::RouteArgs;
 use crate::values::{PeerName, Rate, parse_duration, parse_rate, parse_ratio, parse_size, parse_tracker};
 
 /// Arguments of `download`.
@@ -93,6 +94,9 @@ pub struct NetworkArgs {
     /// Listening port; 0 = any [default: 6881, or the next free one up to 6889]
     #[arg(short, long)]
     pub port: Option<u16>,
+    /// The way out.
+    #[command(flatten)]
+    pub way: RouteArgs,
     /// A peer to try; needs no tracker; repeatable
     #[arg(long = "peer", value_name = "HOST:PORT")]
     pub peers: Vec<PeerName>,

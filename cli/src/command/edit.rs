@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use peerless_core::Route;
 use peerless_core::metainfo::{Edit, Metainfo};
 use peerless_core::text::escaped;
 
@@ -16,7 +17,7 @@ use crate::{format, out};
 /// # Errors
 /// When it can't be read or written, or is no torrent.
 pub fn run(args: &EditArgs) -> Result<Exit, Failure> {
-    let metainfo = Source::File(args.file.clone()).load()?;
+    let metainfo = Source::File(args.file.clone()).load(&Route::default())?;
     let tiers: Vec<_> = args.tiers.iter().map(|tier| tier.0.clone()).collect();
     let edit = Edit {
         tiers: (args.no_trackers || !tiers.is_empty()).then_some(tiers),

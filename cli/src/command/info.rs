@@ -26,7 +26,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {
     let info = if let Source::Magnet(magnet) = &source {
         Info::of_magnet(magnet)
     } else {
-        metainfo = source.load()?;
+        metainfo = source.load_alone(&args.way)?;
         Info::of(&metainfo)
     };
     if args.json {

@@ -38,7 +38,7 @@ pub fn run(args: MagnetArgs, signals: &Signals) -> Result<Exit, Failure> {
             Err(Failure::new(Exit::Usage, output.display(), why))
         }
         (source @ (Source::File(_) | Source::Url(_)), None) => {
-            out::print(&format!("{}\n", Magnet::of(&source.load()?)))?;
+            out::print(&format!("{}\n", Magnet::of(&source.load_alone(&args.network.way)?)))?;
             Ok(Exit::Done)
         }
     }

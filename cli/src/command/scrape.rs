@@ -5,7 +5,7 @@ use std::fmt;
 
 use peerless_core::text::escaped;
 use peerless_core::tracker::SwarmCounts;
-use peerless_core::{Config, Event, InfoHash, Instant, Session};
+use peerless_core::{Config, Event, InfoHash, Instant, Route, Session};
 use peerless_jobs::HttpOptions;
 use serde::Serialize;
 
@@ -22,19 +22,21 @@ use crate::{out, random};
 /// # Errors
 /// When the source can't be read or names no tracker, or no tracker answers.
 pub fn run(args: &ScrapeArgs, signals: &Signals) -> Result<Exit, Failure> {
-    let mut scrape = Scrape::of(args)?;
+    let route = args.way.open()?;
+    let mut scrape = Scrape::of(args, &route)?;
     if scrape.trackers.is_empty() {
         let what = args.source.to_string_lossy();
         return Err(Failure::new(Exit::Other, what, "it names no tracker; --tracker URL gives one"));
     }
-    let mut session = Session::new(Config::default(), random::seed(), Instant::START);
+    let config = Config { route: route.clone(), ..Config::default() };
+    let mut session = Session::new(config, random::seed(), Instant::START);
     for tracker in &scrape.trackers {
         session.scrape(Instant::START, tracker.url.clone(), vec![scrape.info_hash]);
     }
     let http = HttpOptions { user_trackers: args.trackers.clone(), ..HttpOptions::default() };
     let run = Run {
         runtime: args.runtime,
-        listeners: Listeners::for_datagrams(),
+        listeners: Listeners::for_datagrams(&route),
         options: peerless_jobs::Options { http, ..Default::default() },
         late_exit: Exit::Interrupted,
     };
@@ -80,12 +82,12 @@ struct Tracker {
 }
 
 impl Scrape {
-    fn of(args: &ScrapeArgs) -> Result<Self, Failure> {
+    fn of(args: &ScrapeArgs, route: &Route) -> Result<Self, Failure> {
         let source = Source::parse(OsStr::new(&args.source))?;
         let (info_hash, mut urls) = match &source {
             Source::Magnet(magnet) => (magnet.info_hash, magnet.trackers.clone()),
             Source::File(_) | Source::Url(_) => {
-                let metainfo = source.load()?;
+                let metainfo = source.load(route)?;
                 (metainfo.info_hash(), metainfo.tiers().concat())
             }
         };
@@ -145,11 +147,13 @@ fn display<S: serde::Serializer>(value: &InfoHash, serializer: S) -> Result<S::O
 mod tests {
     use super::*;
     use crate::args::RuntimeArg;
+    use crate::route::RouteArgs;
 
     fn args(source: &str, trackers: &[&str]) -> ScrapeArgs {
         ScrapeArgs {
             source: source.into(),
             trackers: trackers.iter().map(|&url| url.to_owned()).collect(),
+            way: RouteArgs::default(),
             runtime: RuntimeArg::Mio,
             json: false,
         }
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn each_tracker_is_asked_once_and_has_its_line() {
         let link = format!("magnet:?xt=urn:btih:{}&tr=udp%3A%2F%2Fa%3A1&tr=http%3A%2F%2Fb", "ab".repeat(20));
-        let mut scrape = Scrape::of(&args(&link, &["http://c", "udp://a:1"])).unwrap();
+        let mut scrape = Scrape::of(&args(&link, &["http://c", "udp://a:1"]), &Route::default()).unwrap();
         scrape.take("udp://a:1", Ok(vec![SwarmCounts { seeds: 1, leeches: 2, downloaded: 3 }]));
         scrape.take("http://b", Err("no\u{1b}".to_owned()));
         scrape.take("http://elsewhere", Ok(Vec::new()));

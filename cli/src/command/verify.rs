@@ -19,7 +19,7 @@ use crate::{format, out, source};
 /// # Errors
 /// When the torrent or the data can't be read, and when the data is not right.
 pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let storage = Storage { metainfo: source::load(&args.torrent)?, root: args.dir.clone() };
+    let storage = Storage { metainfo: source::load(&args.torrent, &args.way)?, root: args.dir.clone() };
     let mut task = Task::new("hashing", u64::from(storage.metainfo.geometry().piece_count()));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let report = verify::run(&storage, threads, |progress| task.update(progress.done.into()));

@@ -53,6 +53,7 @@ pub(super) fn close(reason: Option<CloseReason>) -> String {
         Some(CloseReason::Crowded) => "its place was needed".to_owned(),
         Some(CloseReason::Private) => "the torrent is private".to_owned(),
         Some(CloseReason::TorrentGone) => "the torrent is over".to_owned(),
+        Some(CloseReason::Proxy(error)) => format!("proxy: {error}"),
     }
 }
 

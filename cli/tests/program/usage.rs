@@ -13,7 +13,7 @@ fn wrong_usage_is_code_2_in_one_line() {
         &["--nonsense"][..],
         &["download"],
         &["x.torrent", "--files", "0"],
-        &["seed", "x", "--data", ".", "--proxy", "socks5://h:1"],
+        &["seed", "x", "--data", ".", "--proxy", "http://h:1"],
         &["x", "--transport", "utp"],
         &["x", "--encryption", "require"],
         &["x", "--port", "65536"],

@@ -53,6 +53,7 @@ impl Machine {
             self.shut_down = true;
             self.cx.timers.clear(TimerKey::StopAnnounce);
             self.cx.timers.clear(TimerKey::Shutdown);
+            self.cx.timers.clear(TimerKey::CheckBind);
         }
     }
 }

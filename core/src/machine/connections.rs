@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 
 use super::Machine;
-use crate::cx::{PeerTimer, TimerKey, TorrentTimer};
+use crate::cx::{Cx, PeerTimer, TimerKey, TorrentTimer};
 use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::{CloseReason, Event, Output};
 use crate::peer::{HANDSHAKE_TIMEOUT, Peer, Phase};
 use crate::time::Instant;
 use crate::torrent::{Ended, Source};
-use crate::wire::Handshake;
+use crate::wire::{Handshake, Socks5};
 
 impl Machine {
     pub(crate) fn accept(&mut self, now: Instant, addr: SocketAddr) -> Option<PeerKey> {
@@ -36,9 +36,10 @@ impl Machine {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let torrent = peer.torrent.and_then(|torrent| self.torrents.get(torrent));
         match torrent {
-            Some(torrent) if matches!(peer.phase, Phase::Connecting) => {
-                peer.on_connected(&mut self.cx, torrent.info_hash());
-            }
+            Some(torrent) if matches!(peer.phase, Phase::Connecting) => match negotiation(&self.cx, peer) {
+                Some(socks) => peer.on_proxy(&mut self.cx, socks),
+                None => peer.on_connected(&mut self.cx, torrent.info_hash()),
+            },
             Some(_) | None => {}
         }
     }
@@ -142,6 +143,7 @@ impl Machine {
         while self.half_open.len() < self.cx.config.half_open_max
             && !self.is_full()
             && !self.shutting_down
+            && self.proxy.may_be_called(self.cx.now)
             && let Some(key) = self.dialling.pop_front()
         {
             let Some(torrent) = self.torrents.get_mut(key) else { continue };
@@ -152,10 +154,11 @@ impl Machine {
             // To whom we are connected already is called again only once that has ended.
             if let Some(addr) = torrent.candidates.next(self.cx.now)
                 && !torrent.is_connected_to(addr)
+                && let Some(hop) = self.cx.config.route.stream(addr)
             {
                 let cx = &mut self.cx;
                 let peer = self.peers.insert_with(|peer| Peer::connecting(cx, peer, addr, key));
-                self.cx.outbox.push_back(Output::Connect { peer, addr });
+                self.cx.outbox.push_back(Output::Connect { peer, hop });
                 self.count_in(peer);
             }
             self.want_dial(key);
@@ -194,14 +197,21 @@ impl Machine {
             self.cx.outbox.push_back(Output::Close { peer: key, reason });
         }
         self.cx.event(Event::PeerClosed { torrent: peer.torrent, peer: key, addr: peer.addr, reason });
+        let is_proxys = self.blame_proxy(&peer, reason);
         let Some(torrent_key) = peer.torrent else { return };
         let Some(torrent) = self.torrents.get_mut(torrent_key) else { return };
-        let ended = ended(&peer, reason, torrent.is_leeching());
+        let ended = if is_proxys { Ended::Untried } else { ended(&peer, reason, torrent.is_leeching()) };
         torrent.on_peer_gone(&mut self.cx, &mut self.peers, &peer, ended);
         torrent.refill(&mut self.cx, &mut self.peers);
         torrent.hurry_if_alone(&mut self.cx);
         self.want_dial(torrent_key);
     }
+}
+
+/// What is to be said to the proxy, if this connection goes through one.
+pub(super) fn negotiation(cx: &Cx, peer: &Peer) -> Option<Socks5> {
+    let proxy = cx.config.route.proxy.as_ref().filter(|_| peer.outgoing)?;
+    Some(Socks5::new(cx.names.target(peer.addr), proxy.login.clone()))
 }
 
 /// What the end of a connection means for the address that we had called.
@@ -217,7 +227,8 @@ fn ended(peer: &Peer, reason: Option<CloseReason>, leeching: bool) -> Ended {
             | CloseReason::Timeout
             | CloseReason::Crowded
             | CloseReason::Private
-            | CloseReason::TorrentGone,
+            | CloseReason::TorrentGone
+            | CloseReason::Proxy(_),
         )
         | None => match peer.open() {
             None => Ended::Failed,

@@ -339,7 +339,7 @@ impl Lab {
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Connect { peer, addr } => self.dialled.push((peer, addr)),
+                Output::Connect { peer, hop } => self.dialled.push((peer, hop.to())),
                 Output::Send { .. } | Output::Datagram { .. } => {}
                 Output::Resume { peer } => self.resumed.push(peer),
                 Output::Close { peer, reason } => self.closed.push((peer, reason)),

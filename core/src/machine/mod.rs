@@ -3,11 +3,13 @@
 //! No rule of the protocol is here. A handler that finds a reason to end a connection leaves it in
 //! `Cx::to_close`; every input ends with `settle`, which ends those and gives their places to others.
 
+mod bind;
 mod closing;
 mod connections;
 #[cfg(test)]
 pub(crate) mod lab;
 mod limits;
+mod proxy;
 mod trackers;
 mod turnover;
 
@@ -28,7 +30,8 @@ use crate::session::{AddMagnet, AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
 use crate::tracker::Trackers;
-use crate::wire::{HandshakeStep, Step, WireError};
+use crate::wire::{HandshakeStep, Socks5, Step, WireError};
+use proxy::ProxyHealth;
 use turnover::Turnover;
 
 /// How long a shutdown waits for trackers: enough for one round trip to a live one.
@@ -58,6 +61,7 @@ pub(crate) struct Machine {
     /// Those of them that may have told the last.
     maybe_closed: Vec<TorrentKey>,
     trackers: Trackers,
+    proxy: ProxyHealth,
     /// Announce URLs of the scrapes under way, by number.
     scrapes: BTreeMap<u32, String>,
     scrape_count: u32,
@@ -71,8 +75,10 @@ impl Machine {
     pub(crate) fn new(config: Config, seeds: impl Into<Seeds>, now: Instant) -> Self {
         let progress_interval = config.progress_interval.map(|time| time.max(PROGRESS_INTERVAL_MIN));
         let config = Config { progress_interval, ..config };
+        let mut cx = Cx::new(config, seeds, now);
+        bind::watch(&mut cx);
         Self {
-            cx: Cx::new(config, seeds, now),
+            cx,
             peers: Slab::default(),
             torrents: Slab::default(),
             by_hash: BTreeMap::new(),
@@ -83,6 +89,7 @@ impl Machine {
             closing: BTreeSet::new(),
             maybe_closed: Vec::new(),
             trackers: Trackers::default(),
+            proxy: ProxyHealth::default(),
             scrapes: BTreeMap::new(),
             scrape_count: 0,
             shutting_down: false,
@@ -192,6 +199,9 @@ impl Machine {
                 TimerKey::Limits => self.share_out(),
                 TimerKey::StopAnnounce => self.give_trackers_up(),
                 TimerKey::Shutdown => self.shut_down = true,
+                TimerKey::CheckBind => bind::check(&mut self.cx),
+                // Who waits to dial may, once this returns.
+                TimerKey::Proxy => {}
             }
         }
         self.settle();
@@ -207,6 +217,11 @@ impl Machine {
 
     pub(crate) fn peer(&self, key: PeerKey) -> Option<&Peer> {
         self.peers.get(key)
+    }
+
+    /// What the recorder has to know of a connection that goes through a proxy.
+    pub(crate) fn negotiation(&self, key: PeerKey) -> Option<Socks5> {
+        self.peers.get(key).and_then(|peer| connections::negotiation(&self.cx, peer))
     }
 
     pub(crate) fn wants_read(&self, key: PeerKey) -> bool {
@@ -239,6 +254,14 @@ impl Machine {
     fn on_received(&mut self, key: PeerKey, mut bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.on_received(self.cx.now);
+        if let Phase::Proxying(_) = &peer.phase {
+            match self.on_proxy_bytes(key, bytes) {
+                Ok(None) => return,
+                Ok(Some(used)) => bytes = bytes.get(used..).unwrap_or_default(),
+                Err(reason) => return self.cx.close(key, reason),
+            }
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if let Phase::Handshaking(decoder) = &mut peer.phase {
             match decoder.step(bytes) {
                 Ok(HandshakeStep::NeedMore) => return,
@@ -351,7 +374,8 @@ impl Machine {
                 self.on_peer_resolved(key, host, result);
             }
             JobDone::Metadata { torrent, result } => self.on_metadata(torrent, result),
-            JobDone::Recorded { .. } => {}
+            JobDone::BindChecked { result } if !self.shutting_down => bind::on_checked(cx, result),
+            JobDone::BindChecked { .. } | JobDone::Recorded { .. } => {}
         }
     }
 

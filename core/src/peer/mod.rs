@@ -32,7 +32,7 @@ use crate::output::Output;
 use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
-use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED};
+use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED, Socks5};
 use early::Early;
 use fast::Fast;
 use flow::Flow;
@@ -46,6 +46,10 @@ pub(crate) type Peers = Slab<PeerKey, Peer>;
 
 /// How long a connection may take to come up and show a handshake, as libtorrent has it.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a proxy may take to connect to a peer: it waits as long as we would, and there is a way to
+/// it and back. As libtorrent has it.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a peer may say nothing. BEP 3 lets two minutes pass between keep-alives; networks are
 /// allowed another one.
@@ -85,6 +89,8 @@ pub(crate) struct Peer {
 pub(crate) enum Phase {
     /// The runtime is making the connection.
     Connecting,
+    /// The proxy is being told where to connect to.
+    Proxying(Box<Socks5>),
     /// Bytes flow, and the peer's handshake is not whole yet.
     Handshaking(HandshakeDecoder),
     /// The other end is ours too: it has been answered, and is to close once it has seen that.
@@ -146,19 +152,35 @@ impl Peer {
     pub(crate) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
+            Phase::Connecting | Phase::Proxying(_) | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
     }
 
     pub(crate) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.phase {
             Phase::Open(open) => Some(open),
-            Phase::Connecting | Phase::Handshaking(_) | Phase::Ourselves => None,
+            Phase::Connecting | Phase::Proxying(_) | Phase::Handshaking(_) | Phase::Ourselves => None,
         }
+    }
+
+    /// The connection to the proxy is up.
+    pub(crate) fn on_proxy(&mut self, cx: &mut Cx, socks: Socks5) {
+        cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Handshake), cx.now + PROXY_TIMEOUT);
+        let greeting = socks.greeting();
+        self.phase = Phase::Proxying(Box::new(socks));
+        self.send_to_proxy(cx, &greeting, false);
+    }
+
+    pub(crate) fn send_to_proxy(&mut self, cx: &mut Cx, bytes: &[u8], is_secret: bool) {
+        self.send_with(
+            cx,
+            |queue| if is_secret { queue.push_secret(bytes) } else { queue.push_bytes(bytes) },
+        );
     }
 
     /// The connection is up: the side that made it speaks first.
     pub(crate) fn on_connected(&mut self, cx: &mut Cx, info_hash: InfoHash) {
+        cx.timers.set(TimerKey::Peer(self.key, PeerTimer::Handshake), cx.now + HANDSHAKE_TIMEOUT);
         self.phase = Phase::Handshaking(HandshakeDecoder::default());
         self.send_handshake(cx, info_hash);
     }

@@ -32,6 +32,8 @@ pub(crate) struct SendQueue {
     len: usize,
     /// The payload bytes among them.
     payload_len: usize,
+    /// How many of the first of them nobody else may see, not even as a digest: up to a login's end.
+    secret_len: usize,
 }
 
 /// One block and the protocol bytes before it.
@@ -56,6 +58,18 @@ impl SendQueue {
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
+    }
+
+    /// Puts a login at the end, before any block.
+    pub(crate) fn push_secret(&mut self, bytes: &[u8]) {
+        self.push_bytes(bytes);
+        self.secret_len = self.len;
+    }
+
+    /// How many of the first bytes are secret.
+    #[must_use]
+    pub(crate) const fn secret_len(&self) -> usize {
+        self.secret_len
     }
 
     /// Puts a block at the end, as a piece message. Its payload lies in `data` at `offset`, so
@@ -89,6 +103,7 @@ impl SendQueue {
     pub(crate) fn sent(&mut self, len: usize, runs: &mut RunPool) -> u64 {
         let mut left = len.min(self.len);
         let mut payload_len = 0;
+        self.secret_len = self.secret_len.saturating_sub(left);
         self.len -= left;
         while left > 0
             && let Some(first) = self.blocks.front()

@@ -41,6 +41,7 @@ kinds! {
     29 Output::Job(Job::Metadata { .. }) => "Job(Metadata)",
     30 Output::Job(Job::Fetch { .. }) => "Job(Fetch)",
     31 Output::Job(Job::Record { .. }) => "Job(Record)",
+    32 Output::Job(Job::CheckBind { .. }) => "Job(CheckBind)",
     60 Output::Event(Event::Checking { .. }) => "Event(Checking)",
     61 Output::Event(Event::Metadata { .. }) => "Event(Metadata)",
     62 Output::Event(Event::MetadataFailed { .. }) => "Event(MetadataFailed)",
@@ -63,4 +64,8 @@ kinds! {
     79 Output::Event(Event::SaveFailed { .. }) => "Event(SaveFailed)",
     80 Output::Event(Event::RecordFailed { .. }) => "Event(RecordFailed)",
     81 Output::Event(Event::RecordFull { .. }) => "Event(RecordFull)",
+    82 Output::Event(Event::BindLost { .. }) => "Event(BindLost)",
+    83 Output::Event(Event::ProxyFailed { .. }) => "Event(ProxyFailed)",
+    84 Output::Event(Event::ProxyWorks) => "Event(ProxyWorks)",
+    85 Output::Event(Event::StandsFor { .. }) => "Event(StandsFor)",
 }

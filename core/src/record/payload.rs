@@ -4,6 +4,7 @@
 //! left out too: where peers answer in order, as nearly all do, a read of many blocks is a few bytes.
 
 use super::codec::{Put, Reader, Take, Writer};
+use crate::wire::{Socks5, Socks5Step};
 
 /// The id of a piece message (BEP 3).
 const PIECE: u8 = 7;
@@ -58,6 +59,8 @@ impl Take for Run<Vec<u8>> {
 /// Where in a peer's stream we are.
 #[derive(Debug)]
 pub(super) struct Stream {
+    /// Through a proxy: what it says first.
+    proxy: Option<Box<Socks5>>,
     state: State,
     /// Index, begin and length of the last block.
     last: Option<[u32; 3]>,
@@ -78,11 +81,16 @@ const START: State = State::Head([0; HEAD_LEN], 0);
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { state: State::Plain(68), last: None }
+        Self::new(None)
     }
 }
 
 impl Stream {
+    /// The stream of a peer that is reached by this negotiation with a proxy, or without one.
+    pub(super) fn new(proxy: Option<Socks5>) -> Self {
+        Self { proxy: proxy.map(Box::new), state: State::Plain(68), last: None }
+    }
+
     /// The head of the message that is expected: of the block behind the last one.
     fn expected(&self) -> Option<([u8; HEAD_LEN], u32)> {
         let [index, begin, len] = self.last?;
@@ -121,6 +129,9 @@ impl Stream {
 
     /// What the stream goes on with, `None` if it is plain, and how much of it is seen.
     fn next_run<'a>(&self, bytes: &'a [u8]) -> (Option<Run<&'a [u8]>>, usize) {
+        if self.proxy.is_some() {
+            return (None, 1);
+        }
         match self.state {
             State::Payload(left) => {
                 let len = bytes.len().min(left as usize);
@@ -142,6 +153,14 @@ impl Stream {
     /// Goes along with these bytes of the stream.
     fn follow(&mut self, mut bytes: &[u8]) {
         while let Some((first, rest)) = bytes.split_first() {
+            if let Some(proxy) = &mut self.proxy {
+                // Where it fails all is plain: nothing more is taken for payload.
+                if let Ok(Socks5Step::Done { .. }) = proxy.step(&[*first]) {
+                    self.proxy = None;
+                }
+                bytes = rest;
+                continue;
+            }
             match &mut self.state {
                 State::Plain(left) | State::Payload(left) => {
                     let len = bytes.len().min(*left as usize);

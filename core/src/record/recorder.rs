@@ -19,6 +19,7 @@ use crate::key::PeerKey;
 use crate::output::Output;
 use crate::peer::Peer;
 use crate::time::Instant;
+use crate::wire::Socks5;
 
 /// Bytes gathered before they are handed out to be written.
 const PART_LEN: usize = 64 * 1024;
@@ -79,11 +80,18 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn input(&mut self, now: Instant, input: &Input<'_>) {
+    /// `negotiation` is what is said to a proxy first, on a connection that leads through one.
+    pub(crate) fn input(
+        &mut self,
+        now: Instant,
+        input: &Input<'_>,
+        negotiation: impl FnOnce(PeerKey) -> Option<Socks5>,
+    ) {
         match input {
             Input::Connected { peer } => self.call(now, Tag::Connected, peer),
             Input::Received { peer, bytes } => {
-                let runs = self.streams.entry(*peer).or_default().pack(bytes);
+                let stream = self.streams.entry(*peer).or_insert_with(|| Stream::new(negotiation(*peer)));
+                let runs = stream.pack(bytes);
                 self.call(now, Tag::Received, &(peer, runs));
             }
             Input::Closed { peer, cause } => {

@@ -237,7 +237,9 @@ impl Replay {
             Call::Accept(addr) => drop(session.accept(now, addr)),
             Call::Connected(peer) => session.handle_input(now, Input::Connected { peer }),
             Call::Received(peer, runs) => {
-                let Some(bytes) = self.streams.entry(peer).or_default().unpack(&runs, PAYLOAD_LEN_MAX) else {
+                let new = || Stream::new(session.negotiation(peer));
+                let stream = self.streams.entry(peer).or_insert_with(new);
+                let Some(bytes) = stream.unpack(&runs, PAYLOAD_LEN_MAX) else {
                     let (call, program) = (self.sum.call_count, self.program.clone());
                     return Err(ReplayError::Unknown { call, program });
                 };
@@ -313,12 +315,15 @@ fn describe(call: &Call) -> String {
 
 /// Adds what of the protocol is in the first `len` bytes that wait for a peer.
 pub(super) fn digest_sent(digest: &mut Digest, peer: &Peer, len: usize) {
-    let mut left = len;
+    let (mut left, mut secret) = (len, peer.queue.secret_len());
     left.hash(digest);
     for (kind, part) in peer.queue.parts() {
         let part = part.get(..left.min(part.len())).unwrap_or_default();
+        // A login is nothing to be guessed from a digest.
+        let shown = part.get(secret.min(part.len())..).unwrap_or_default();
+        secret -= part.len() - shown.len();
         if kind == PartKind::Protocol {
-            part.hash(digest);
+            shown.hash(digest);
         }
         left -= part.len();
         if left == 0 {

@@ -9,6 +9,9 @@
 //!
 //! Numbers are never given twice, nor to another thing.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
 use super::codec::{Put, Reader, Take, Writer};
 use crate::bitfield::Bitfield;
 use crate::block::Block;
@@ -26,6 +29,7 @@ use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::piece::{BlockRef, PieceIndex};
 use crate::priority::Priority;
+use crate::route::{Bind, Login, Proxy, Route, Secret};
 use crate::session::{AddMagnet, AddTorrent};
 
 /// A struct by its fields, in this order.
@@ -121,7 +125,7 @@ growing! {
     Config {} {
         1 listen_port, 2 peers_max, 3 half_open_max, 4 buffer_len_max, 5 requests_max,
         6 metadata_len_max, 7 hash_width, 8 upload_slots, 9 progress_interval, 10 pex, 11 limits,
-        12 upload_slots_max, 13 seed_choking, 14 super_seed
+        12 upload_slots_max, 13 seed_choking, 14 super_seed, 15 route
     } not { record, record_len_max } else Self::default()
 }
 
@@ -159,7 +163,7 @@ variants! {
     DiskErrorKind { 0 Full, 1 Denied, 2 NotFound, 3 Locked, 4 WouldOverwrite, 5 Unsafe, 6 Other, }
     FetchError {
         0 Status(status), 1 TooLong(max), 2 Timeout, 3 Redirect(why), 4 Url(why), 5 Failed(why), 6 NoAddress,
-        7 Unfit(why),
+        7 Unfit(why), 8 Proxy(why),
     }
     JobDone {
         0 Opened { torrent, result },
@@ -174,6 +178,29 @@ variants! {
         9 Chosen { torrent, result },
         10 Metadata { torrent, result },
         11 Recorded { result },
+        12 BindChecked { result },
+    }
+}
+
+impl Put for Route {
+    /// Of a login only the lengths are written down: as much as what is sent to a proxy says anyway.
+    fn put(&self, out: &mut Writer) {
+        let Self { bind, proxy } = self;
+        bind.ip().put(out);
+        let login = |login: &Login| (login.user.len(), login.password.len());
+        proxy.as_ref().map(|proxy| (proxy.addr, proxy.login.as_ref().map(login))).put(out);
+    }
+}
+
+impl Take for Route {
+    /// With another login of the same length.
+    fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let ip: Option<IpAddr> = Take::take(from)?;
+        let bind = ip.map_or(Bind::ANY, Bind::to);
+        let proxy: Option<(SocketAddr, Option<(u8, u8)>)> = Take::take(from)?;
+        let login = |(user, password)| Login { user: Secret::blank(user), password: Secret::blank(password) };
+        let proxy = proxy.map(|(addr, lens)| Arc::new(Proxy { addr, login: lens.map(login) }));
+        Some(Self { bind, proxy })
     }
 }
 

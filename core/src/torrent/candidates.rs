@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::addr::{Reach, usable};
 use crate::id::PeerId;
+use crate::names::is_stand_in;
 use crate::rng::Rng;
 use crate::time::Instant;
 use bans::Bans;
@@ -66,6 +67,8 @@ pub(crate) enum Source {
 /// How a connection to a candidate ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
+    /// The proxy is to blame that it was not even called.
+    Untried,
     /// It never came to a handshake.
     Failed,
     /// It had shaken hands.
@@ -158,7 +161,9 @@ impl Candidates {
             self.hear_again(now, rng, addr, known, source);
             return false;
         }
-        if usable(addr.ip(), addr.port()).is_none() || self.is_banned(now, addr, None) {
+        let is_named = source == Source::User && is_stand_in(addr.ip());
+        let is_usable = is_named || usable(addr.ip(), addr.port()).is_some();
+        if !is_usable || self.is_banned(now, addr, None) {
             return false;
         }
         if let Source::Pex { giver } = source
@@ -309,6 +314,7 @@ impl Candidates {
             return;
         }
         let pause = match ended {
+            Ended::Untried => Duration::ZERO,
             Ended::Failed | Ended::Idle => {
                 let factor = BACKOFF_FACTOR.pow(candidate.failures.min(FAILURES_MAX - 1));
                 candidate.failures += 1;

@@ -5,6 +5,7 @@ use crate::cx::Cx;
 use crate::extension::{ExtensionError, Hello, Kind, REQUESTS_TOLD, Told, UploadOnly};
 use crate::job::Purpose;
 use crate::key::PeerKey;
+use crate::names::is_stand_in;
 use crate::output::{CloseReason, Event};
 use crate::peer::{Peer, PeerError, Peers};
 use crate::piece::BlockRef;
@@ -24,7 +25,7 @@ impl Torrent {
             client: Some(CLIENT.to_owned()),
             listen_port: cx.config.listen_port,
             request_max: Some(REQUESTS_TOLD.into()),
-            your_ip: Some(peer.addr.ip()),
+            your_ip: Some(peer.addr.ip()).filter(|ip| !is_stand_in(*ip)),
             metadata_len: u32::try_from(metainfo.info().len())
                 .ok()
                 .filter(|len| *len > 0 && !metainfo.is_private()),

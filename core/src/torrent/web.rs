@@ -47,7 +47,8 @@ impl Torrent {
         let block_lens: Vec<u32> = blocks.iter().map(|block| block.len()).collect();
         cx.limits.down.charge(cx.now, (key, source), len_of(&blocks));
         let run = self.web.begin(cx.now, index, blocks);
-        cx.job(Job::Fetch { torrent: key, seed: index, run, parts, block_lens });
+        let route = cx.config.route.clone();
+        cx.job(Job::Fetch { torrent: key, seed: index, run, route, parts, block_lens });
         true
     }
 

@@ -38,17 +38,19 @@ impl Trackers {
                 self.udp.ask(cx, &mut self.hearing, asker, question);
             }
             (Question::HttpAnnounce(url), Asker::Tier { torrent, tier }) => {
-                let families = IpFamily::ALL.into_iter();
+                let families = cx.config.route.families();
                 let families: Vec<_> =
                     families.filter(|family| self.hearing.wants(asker, *family, patience)).collect();
                 self.http.insert(asker, HttpAsk { parts: Parts::new(families.len()), hashes: Vec::new() });
                 for family in families {
-                    cx.job(Job::Announce { torrent, tier, family, url: url.clone() });
+                    let (route, url) = (cx.config.route.clone(), url.clone());
+                    cx.job(Job::Announce { torrent, tier, route, family, url });
                 }
             }
             (Question::HttpScrape(url, hashes), Asker::Scrape { number }) => {
                 self.http.insert(asker, HttpAsk { parts: Parts::new(1), hashes });
-                cx.job(Job::Scrape { number, url });
+                let route = cx.config.route.clone();
+                cx.job(Job::Scrape { number, route, url });
             }
             // A tier announces and nothing else does.
             (Question::HttpAnnounce(_) | Question::HttpScrape(..), _) => {}

@@ -155,7 +155,10 @@ impl WebSeed {
                 self.rest = Rest::ForEver;
                 return None;
             }
-            FetchError::Status(408 | 429 | 500..) | FetchError::Timeout | FetchError::Failed(_) => REST_START,
+            FetchError::Status(408 | 429 | 500..)
+            | FetchError::Timeout
+            | FetchError::Failed(_)
+            | FetchError::Proxy(_) => REST_START,
             FetchError::Status(_) | FetchError::Unfit(_) | FetchError::TooLong(_) | FetchError::NoAddress => {
                 REST_LONG
             }

@@ -8,6 +8,7 @@ mod decoder;
 mod encode;
 mod handshake;
 mod message;
+mod socks5;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ pub use decoder::{Decoder, Step};
 pub use encode::{PIECE_HEADER_LEN, piece_header};
 pub use handshake::{HANDSHAKE_LEN, Handshake, HandshakeDecoder, HandshakeStep, RESERVED};
 pub use message::Message;
+pub use socks5::{NAME_LEN_MAX, Socks5, Socks5Error, Socks5Refusal, Socks5Step, Socks5Target};
 
 /// Bytes that no peer that keeps to the protocol would send. The stream is of no use after it.
 ///

@@ -14,6 +14,14 @@ pub(super) fn parse(text: &str) -> Result<Uri, FetchError> {
     }
 }
 
+/// The host without an IPv6 address's brackets, and the port, which may be the scheme's own.
+pub(super) fn host_and_port(url: &Uri) -> Option<(&str, u16)> {
+    let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
+    let host = url.host()?;
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    Some((bare.unwrap_or(host), url.port_u16().unwrap_or(default)))
+}
+
 /// What `reference` means on the page `base` (RFC 3986, section 5.2, without the removal of dot
 /// segments: servers do that). `None` if it means nothing.
 pub(super) fn join(base: &Uri, reference: &str) -> Option<Uri> {

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use peerless_core::block::Block;
-use peerless_core::{FetchError, FetchFailure, FetchPart, Reach};
+use peerless_core::{FetchError, FetchFailure, FetchPart, Reach, Route};
 use ureq::http::{Response, StatusCode, Uri, header};
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
+use super::connect::{Blame, connector};
 use super::guard::{Guard, Verdict};
 use super::{HttpOptions, REDIRECT_COUNT_MAX, Source, fetch_error, location, tls, url};
 use crate::error::locked;
@@ -34,8 +34,11 @@ const AGENTS_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Web {
     options: HttpOptions,
-    agents: Mutex<BTreeMap<(String, Option<Reach>), Known>>,
+    agents: Mutex<BTreeMap<Server, Known>>,
 }
+
+/// Which way a server is asked, its scheme and authority, and how near it was come to from.
+type Server = (Route, String, Option<Reach>);
 
 /// A server that has been asked before.
 #[derive(Clone, Debug)]
@@ -43,6 +46,7 @@ struct Known {
     agent: Agent,
     /// How near it was when it was looked up last; a connection that is used again is as near.
     verdict: Verdict,
+    blame: Blame,
 }
 
 impl Web {
@@ -53,6 +57,7 @@ impl Web {
     /// The blocks of these lengths that the parts make: all, or those before what failed.
     pub(crate) fn fetch(
         &self,
+        route: &Route,
         parts: &[FetchPart],
         block_lens: &[u32],
     ) -> (Vec<Block>, Result<(), FetchFailure>) {
@@ -60,7 +65,7 @@ impl Web {
         let mut blocks = Blocks::new(block_lens);
         for part in parts {
             let got = match &part.url {
-                Some(url) => self.get(url, part, deadline, &mut blocks),
+                Some(url) => self.get(url, route, part, deadline, &mut blocks),
                 None => {
                     blocks.zeros(part.len);
                     Ok(())
@@ -76,20 +81,21 @@ impl Web {
     fn get(
         &self,
         start: &str,
+        route: &Route,
         part: &FetchPart,
         deadline: Instant,
         blocks: &mut Blocks<'_>,
     ) -> Result<(), FetchFailure> {
         let mut url = url::parse(start).map_err(IntoFailure::into_failure)?;
-        let mut reach = None;
+        let mut guard = Guard::new(Source::WebSeed, route, None);
         for _ in 0..=REDIRECT_COUNT_MAX {
-            let (mut response, reached) =
-                self.hop(&url, reach, part, deadline).map_err(IntoFailure::into_failure)?;
+            let (mut response, reach) =
+                self.hop(&url, &guard, part, deadline).map_err(IntoFailure::into_failure)?;
             if !response.status().is_redirection() {
                 return self.body(&mut response, part, blocks);
             }
             url = location(&response, &url).map_err(IntoFailure::into_failure)?;
-            reach = Some(reached);
+            guard.from = Some(reach);
         }
         Err(FetchError::Redirect(format!("more than {REDIRECT_COUNT_MAX}")).into_failure())
     }
@@ -98,13 +104,12 @@ impl Web {
     fn hop(
         &self,
         url: &Uri,
-        from: Option<Reach>,
+        guard: &Guard,
         part: &FetchPart,
         deadline: Instant,
     ) -> Result<(Response<Body>, Reach), FetchError> {
-        let guard = Guard::new(Source::WebSeed, from, None);
         guard.check_scheme(url)?;
-        let known = self.agent(url, from, guard)?;
+        let known = self.agent(url, guard)?;
         if let Some(Ok(reach)) = &*locked(&known.verdict) {
             guard.check(url, *reach)?;
         }
@@ -124,18 +129,20 @@ impl Web {
             (Ok(response), Some(Ok(reach))) => Ok((response, reach)),
             (_, Some(Err(refused))) => Err(refused),
             (Ok(_), None) => Err(FetchError::Failed("the address was not looked up".to_owned())),
-            (Err(error), _) => Err(fetch_error(error, &self.options)),
+            (Err(error), _) => {
+                Err(locked(&known.blame).take().unwrap_or_else(|| fetch_error(error, &self.options)))
+            }
         }
     }
 
     /// The agent for the server of a URL that was come to from so near.
-    fn agent(&self, url: &Uri, from: Option<Reach>, guard: Guard) -> Result<Known, FetchError> {
+    fn agent(&self, url: &Uri, guard: &Guard) -> Result<Known, FetchError> {
         let server = format!(
             "{}://{}",
             url.scheme_str().unwrap_or_default(),
             url.authority().map_or("", |a| a.as_str())
         );
-        let key = (server, from);
+        let key = (guard.route.clone(), server, guard.from);
         if let Some(known) = locked(&self.agents).get(&key) {
             return Ok(known.clone());
         }
@@ -150,10 +157,11 @@ impl Web {
             .user_agent(&self.options.user_agent)
             .tls_config(tls(url, &self.options)?)
             .build();
-        let verdict: Verdict = Arc::default();
+        let (verdict, blame) = (Verdict::default(), Blame::default());
         let resolver = guard.resolver(Arc::clone(&verdict));
-        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
-        let known = Known { agent, verdict };
+        let connector = connector(guard.route.clone(), Arc::clone(&blame));
+        let agent = Agent::with_parts(config, connector, resolver);
+        let known = Known { agent, verdict, blame };
         let mut agents = locked(&self.agents);
         if agents.len() >= AGENTS_MAX {
             agents.clear();

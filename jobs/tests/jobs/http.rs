@@ -1,12 +1,12 @@
 //! GETs against servers that answer by a script: right, wrong, hostile.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use peerless_core::{FetchError, IpFamily, Job, JobDone, ResolveFor};
+use peerless_core::{Bind, FetchError, IpFamily, Job, JobDone, ResolveFor, Route};
 use peerless_jobs::{HttpOptions, Jobs, Options, fetch};
 
 use crate::common::torrent;
@@ -70,9 +70,13 @@ fn announce(url: &str) -> Result<Vec<u8>, FetchError> {
 fn announce_within(url: &str, timeout: Duration) -> Result<Vec<u8>, FetchError> {
     let http = HttpOptions { timeout, body_len_max: 100_000, ..HttpOptions::default() };
     let jobs = Jobs::new(Options { http, ..Options::default() });
-    let JobDone::Announced { tier: 3, result, .. } =
-        jobs.run(Job::Announce { torrent: torrent(), tier: 3, family: IpFamily::V4, url: url.to_owned() })
-    else {
+    let JobDone::Announced { tier: 3, result, .. } = jobs.run(Job::Announce {
+        torrent: torrent(),
+        tier: 3,
+        route: Route::default(),
+        family: IpFamily::V4,
+        url: url.to_owned(),
+    }) else {
         panic!("another answer")
     };
     result
@@ -108,7 +112,10 @@ fn answers_without_length_in_chunks_or_in_gzip_are_read() {
 fn a_failure_in_bencode_counts_whatever_the_status() {
     let server = constant(answer("403 Forbidden", "", b"d14:failure reason2:noe"));
     assert_eq!(announce(&server.url("/announce")), Ok(b"d14:failure reason2:noe".to_vec()));
-    assert_eq!(fetch(&server.url("/x.torrent"), &HttpOptions::default()), Err(FetchError::Status(403)));
+    assert_eq!(
+        fetch(&server.url("/x.torrent"), &Route::default(), &HttpOptions::default()),
+        Err(FetchError::Status(403))
+    );
     let server = constant(answer("404 Not Found", "", b"<html>"));
     assert_eq!(announce(&server.url("/announce")), Err(FetchError::Status(404)));
 }
@@ -210,7 +217,10 @@ fn a_torrent_names_no_other_service_of_this_machine_but_a_user_may() {
     assert_eq!(server.requests(), [""; 0]);
     assert_eq!(announce(&server.url("/announce/key")), Ok(b"d4:infode".to_vec()));
     let redirect = constant(redirect(&server.url("/x.torrent")));
-    assert_eq!(fetch(&redirect.url("/y"), &HttpOptions::default()), Ok(b"d4:infode".to_vec()));
+    assert_eq!(
+        fetch(&redirect.url("/y"), &Route::default(), &HttpOptions::default()),
+        Ok(b"d4:infode".to_vec())
+    );
 }
 
 #[test]
@@ -221,14 +231,15 @@ fn a_tracker_that_the_user_named_may_be_anywhere_and_a_torrents_not_beside_it() 
     let jobs = Jobs::new(Options { http, ..Options::default() });
     let announce = |path: &str| {
         let (torrent, url) = (torrent(), server.url(path));
-        let done = jobs.run(Job::Announce { torrent, tier: 0, family: IpFamily::V4, url });
+        let done =
+            jobs.run(Job::Announce { torrent, tier: 0, route: Route::default(), family: IpFamily::V4, url });
         let JobDone::Announced { result, .. } = done else { panic!("another answer") };
         result
     };
     for path in ["/x/%C3%A4?key=1&info_hash=a", "/y/announce?info_hash=a&port=1", "/z?info_hash=a"] {
         assert_eq!(announce(path), Ok(b"de".to_vec()), "{path}");
     }
-    let scrape = Job::Scrape { number: 1, url: server.url("/y/scrape?info_hash=a") };
+    let scrape = Job::Scrape { number: 1, route: Route::default(), url: server.url("/y/scrape?info_hash=a") };
     assert!(matches!(jobs.run(scrape), JobDone::Scraped { number: 1, result: Ok(body) } if body == b"de"));
     for path in
         ["/x/%C3%A4?key=2&info_hash=a", "/z?delete=all&info_hash=a", "/z/a?info_hash=a", "/zz?info_hash=a"]
@@ -251,14 +262,48 @@ fn tls_is_checked() {
     let url = format!("https://{}/announce", server.addr);
     assert!(announce_within(&url, Duration::from_millis(300)).is_err());
     let ca_file = Some("/does/not/exist".into());
-    let result = fetch(&url, &HttpOptions { ca_file, ..HttpOptions::default() });
+    let result = fetch(&url, &Route::default(), &HttpOptions { ca_file, ..HttpOptions::default() });
     assert!(matches!(result, Err(FetchError::Failed(why)) if why.contains("/does/not/exist")));
+}
+
+#[test]
+fn a_get_leaves_from_the_address_that_is_bound_or_not_at_all() {
+    let from = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&from);
+    let server = server(move |_, stream| {
+        seen.lock().unwrap().push(stream.peer_addr().unwrap().ip());
+        drop(stream.write_all(&answer("200 OK", "", b"de")));
+    });
+    let of = |ip: &str| {
+        let route = Bind::to(ip.parse().unwrap()).into();
+        fetch(&server.url("/x"), &route, &HttpOptions::default())
+    };
+    assert_eq!(of("127.0.0.77"), Ok(b"de".to_vec()));
+    assert_eq!(*from.lock().unwrap(), ["127.0.0.77".parse::<IpAddr>().unwrap()]);
+    // Of the block for documentation: nobody has it.
+    assert!(matches!(of("192.0.2.1"), Err(FetchError::Failed(_))));
+    assert_eq!(of("::1"), Err(FetchError::NoAddress), "the other family");
+    assert_eq!(from.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn an_address_is_checked_by_binding_to_it() {
+    let jobs = Jobs::new(Options::default());
+    for (ip, is_ours) in [([127, 0, 0, 1], true), ([192, 0, 2, 1], false)] {
+        let JobDone::BindChecked { result } = jobs.run(Job::CheckBind { ip: ip.into() }) else { panic!() };
+        assert_eq!(result.is_ok(), is_ours, "{result:?}");
+    }
 }
 
 #[test]
 fn hosts_are_looked_up_with_their_port() {
     let jobs = Jobs::new(Options::default());
-    let job = Job::Resolve { whom: ResolveFor::Peer(torrent()), host: "127.0.0.1".to_owned(), port: 7 };
+    let job = Job::Resolve {
+        whom: ResolveFor::Peer(torrent()),
+        bind: Bind::ANY,
+        host: "127.0.0.1".to_owned(),
+        port: 7,
+    };
     let JobDone::Resolved { host, port: 7, result, .. } = jobs.run(job) else { panic!("another answer") };
     assert_eq!((host.as_str(), result), ("127.0.0.1", Ok(vec!["127.0.0.1:7".parse().unwrap()])));
 }

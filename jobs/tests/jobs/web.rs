@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use peerless_core::{FetchError, FetchFailure, FetchPart, Job, JobDone};
+use peerless_core::{FetchError, FetchFailure, FetchPart, Job, JobDone, Route};
 use peerless_jobs::{HttpOptions, Jobs, Options};
 
 use crate::common::torrent;
@@ -81,7 +81,7 @@ fn part(url: &str, begin: u64, len: u64) -> FetchPart {
 /// The bytes of the whole blocks that came, and how it ended.
 fn fetch(jobs: &Jobs, parts: Vec<FetchPart>, block_lens: &[u32]) -> (Vec<u8>, Result<(), FetchFailure>) {
     let block_lens = block_lens.to_vec();
-    let job = Job::Fetch { torrent: torrent(), seed: 1, run: 2, parts, block_lens };
+    let job = Job::Fetch { torrent: torrent(), seed: 1, run: 2, route: Route::default(), parts, block_lens };
     let JobDone::Fetched { seed: 1, run: 2, blocks, result, .. } = jobs.run(job) else {
         panic!("another answer")
     };

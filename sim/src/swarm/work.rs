@@ -1,6 +1,6 @@
 //! The jobs of a swarm's hosts: to the disk, to a tracker, to the names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use peerless_core::{FetchError, FetchFailure, FetchPart, Input, IpFamily, Job, JobDone};
@@ -30,6 +30,7 @@ impl Swarm {
             | Job::Read { .. }
             | Job::Save { .. }
             | Job::Metadata { .. }
+            | Job::CheckBind { .. }
             | Job::Record { .. } => pick(&mut self.rng, &self.net.job_delay),
         };
         let host = self.host_mut(node);
@@ -54,13 +55,14 @@ impl Swarm {
             Job::Announce { torrent, tier, family: family @ IpFamily::V6, .. } => {
                 JobDone::Announced { torrent, tier, family, result: Err(FetchError::NoAddress) }
             }
-            Job::Announce { torrent, tier, family: family @ IpFamily::V4, url } => {
+            Job::Announce { torrent, tier, family: family @ IpFamily::V4, url, .. } => {
                 let tracker = self.trackers.entry(host_of(&url).into()).or_default();
                 let result = tracker.get(now, ip, &url, &mut self.rng);
                 JobDone::Announced { torrent, tier, family, result }
             }
+            Job::CheckBind { .. } => JobDone::BindChecked { result: Ok(()) },
             Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Status(404)) },
-            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+            Job::Fetch { torrent, seed, run, parts, block_lens, .. } => {
                 let nobody =
                     || FetchFailure { error: FetchError::Failed("no such host".into()), retry_after: None };
                 let (blocks, result) = match self.web_of(&parts) {
@@ -69,9 +71,13 @@ impl Swarm {
                 };
                 JobDone::Fetched { torrent, seed, run, blocks, result }
             }
-            Job::Resolve { whom, host, port } => {
+            Job::Resolve { whom, bind, host, port } => {
                 let found = self.names.get(&host).ok_or("no such name");
-                let addrs = found.map(|ips| ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
+                let reached = |ips: &Vec<IpAddr>| {
+                    let ips = ips.iter().filter(|ip| bind.reaches(**ip));
+                    ips.map(|&ip| SocketAddr::new(ip, port)).collect()
+                };
+                let addrs = found.map(reached);
                 JobDone::Resolved { whom, host, port, result: addrs.map_err(Into::into) }
             }
             job @ (Job::Open { .. }

@@ -24,10 +24,11 @@ impl World {
                 let body: [&[u8]; 2] = [b"d5:filesdee", b"x"];
                 JobDone::Scraped { number, result: Ok(body[source.below(2)].to_vec()) }
             }
-            Job::Resolve { whom, host, port } => {
+            Job::CheckBind { .. } => JobDone::BindChecked { result: Ok(()) },
+            Job::Resolve { whom, host, port, .. } => {
                 JobDone::Resolved { whom, host, port, result: Ok(vec![addr(source.below(16))]) }
             }
-            Job::Fetch { torrent, seed, run, parts, block_lens } => {
+            Job::Fetch { torrent, seed, run, parts, block_lens, .. } => {
                 // Mostly what is right, so that pieces come about.
                 let answers = [Answer::Right, Answer::Right, Answer::Cut, Answer::Wrong];
                 let mut web = WebServer::new(&SAMPLE, answers[source.below(4)]);
@@ -81,7 +82,8 @@ impl World {
                 JobDone::Announced { torrent, tier, family, result: Err(FetchError::Timeout) }
             }
             Job::Scrape { number, .. } => JobDone::Scraped { number, result: Err(FetchError::Timeout) },
-            Job::Resolve { whom, host, port } => {
+            Job::CheckBind { .. } => JobDone::BindChecked { result: Err("gone".into()) },
+            Job::Resolve { whom, host, port, .. } => {
                 JobDone::Resolved { whom, host, port, result: Err("none".into()) }
             }
             Job::Metadata { torrent, .. } => {

@@ -17,6 +17,7 @@ use crate::cx::{Cx, TimerKey};
 use crate::family::IpFamily;
 use crate::key::TorrentKey;
 use crate::output::Output;
+use crate::route::Route;
 use crate::time::Instant;
 use crate::timer::TimerTable;
 use crate::tracker::ask::{Asker, Hearing, News, Parts, Patience};
@@ -77,9 +78,13 @@ impl UdpClient {
     ) {
         self.forget(cx, asker);
         let UdpQuestion { target, call, patience } = ask;
+        let Some(bind) = cx.config.route.unproxied() else {
+            let error = AnnounceError::Refused("a udp tracker can't be asked through the proxy");
+            return hearing.tell(asker, News::Failed(error), false);
+        };
         let parts = Parts::new(0);
         let known = target.addr().map(|addr| vec![addr]);
-        let known = known.or_else(|| self.hosts.look_up(cx, &target, asker));
+        let known = known.or_else(|| self.hosts.look_up(cx, bind, &target, asker));
         self.asks.insert(asker, UdpAsk { target, call, patience, parts, exchanges: Vec::new() });
         if let Some(addrs) = known {
             self.begin(cx, hearing, asker, Ok(&addrs));
@@ -156,8 +161,9 @@ impl UdpClient {
         for family in wanted.into_iter().filter_map(|(family, wanted)| wanted.then_some(family)) {
             let mut addrs = addrs.unwrap_or_default().to_vec();
             addrs.retain(|addr| {
-                refused = refusal(*addr).or(refused);
-                refusal(*addr).is_none() && IpFamily::of(addr.ip()) == family
+                let refusal = refusal(*addr).or_else(|| unreached(&cx.config.route, *addr));
+                refused = refusal.or(refused);
+                refusal.is_none() && IpFamily::of(addr.ip()) == family
             });
             let Some(first) = addrs.first().copied() else { continue };
             let transaction = self.new_transaction(cx);
@@ -203,7 +209,8 @@ impl UdpClient {
                 self.links.connect(cx.now, to, connecting).then(|| connect(connecting))
             }
         };
-        cx.outbox.extend(bytes.map(|bytes| Output::Datagram { to, bytes }));
+        let datagram = cx.config.route.datagram(to).zip(bytes);
+        cx.outbox.extend(datagram.map(|(hop, bytes)| Output::Datagram { hop, bytes }));
         self.timers.set(transaction, cx.now + timeout(exchange.tries));
     }
 
@@ -315,6 +322,11 @@ pub(in crate::tracker) struct UdpQuestion {
     pub(in crate::tracker) target: Target,
     pub(in crate::tracker) call: Call,
     pub(in crate::tracker) patience: Patience,
+}
+
+/// Why nothing is sent to `addr`, if no way leads there.
+fn unreached(route: &Route, addr: SocketAddr) -> Option<&'static str> {
+    route.datagram(addr).is_none().then_some("its host has no address in the family that is bound")
 }
 
 /// How long the answer to the packet after `tries` others is waited for.

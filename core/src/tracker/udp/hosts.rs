@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Target;
 use crate::cx::Cx;
 use crate::job::{Job, ResolveFor};
+use crate::route::Bind;
 use crate::time::Instant;
 use crate::tracker::ask::Asker;
 
@@ -35,7 +36,13 @@ enum Host {
 
 impl Hosts {
     /// The addresses of `target`, if they are known; else they are looked up, and `asker` waits.
-    pub(super) fn look_up(&mut self, cx: &mut Cx, target: &Target, asker: Asker) -> Option<Vec<SocketAddr>> {
+    pub(super) fn look_up(
+        &mut self,
+        cx: &mut Cx,
+        bind: Bind,
+        target: &Target,
+        asker: Asker,
+    ) -> Option<Vec<SocketAddr>> {
         match self.hosts.get_mut(target) {
             Some(Host::Known { addrs, until }) if *until > cx.now => return Some(addrs.clone()),
             Some(Host::Asked(askers)) => {
@@ -46,7 +53,8 @@ impl Hosts {
         }
         self.make_room(cx.now);
         self.hosts.insert(target.clone(), Host::Asked(BTreeSet::from([asker])));
-        cx.job(Job::Resolve { whom: ResolveFor::Tracker, host: target.host.clone(), port: target.port });
+        let Target { host, port } = target.clone();
+        cx.job(Job::Resolve { whom: ResolveFor::Tracker, bind, host, port });
         None
     }
 

@@ -78,8 +78,8 @@ impl Lab {
 
     fn drain(&mut self) {
         for output in std::mem::take(&mut self.cx.outbox) {
-            let Output::Datagram { to, bytes } = output else { panic!("{output:?}") };
-            self.sent.push((to, Request::parse(&bytes).unwrap()));
+            let Output::Datagram { hop, bytes } = output else { panic!("{output:?}") };
+            self.sent.push((hop.to(), Request::parse(&bytes).unwrap()));
         }
     }
 
