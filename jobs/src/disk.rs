@@ -13,6 +13,7 @@ pub(crate) mod part;
 pub(crate) mod positioned;
 pub(crate) mod root;
 mod save;
+mod seen;
 pub(crate) mod stored;
 mod transfer;
 
@@ -33,6 +34,7 @@ use crate::lock::Lock;
 use crate::resume::Checksum;
 use part::Part;
 use root::{Access, Root, Stat};
+use seen::Seen;
 
 /// All torrents' files.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ struct State {
     /// Each file as it was when we opened or last synced it, and behind them the part file. Not as
     /// it is now: what others change meanwhile is to be noticed at the next start.
     stats: Vec<Option<Stat>>,
+    /// What each file that we have written to must still be.
+    seen: BTreeMap<usize, Seen>,
     /// The pieces whose bytes may be right on disk. Those that are not claimed at the end must be
     /// looked at next time.
     maybe: Bitfield,

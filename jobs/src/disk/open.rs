@@ -76,7 +76,8 @@ impl Disk {
         for piece in unsure.iter(metainfo.geometry()) {
             maybe.insert(piece);
         }
-        let state = State { dirty: Default::default(), stats, maybe, ours, on_disk, sync_error: None };
+        let (dirty, seen) = Default::default();
+        let state = State { dirty, stats, seen, maybe, ours, on_disk, sync_error: None };
         let (state, part, saving) = (Mutex::new(state), RwLock::new(part), Mutex::default());
         let held = Held { root, purpose, state, part, saving, _lock: lock };
         locked(&self.held).insert(torrent, Arc::new(held));

@@ -17,7 +17,10 @@ mod system;
 #[path = "root_other.rs"]
 mod system;
 
-pub(crate) use system::Root;
+pub(crate) use system::{Root, look_at};
+
+/// Tells files apart, whatever their names: their device and their number there.
+pub(crate) type FileId = (u64, u64);
 
 /// What a file looks like from outside: enough to notice that it has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

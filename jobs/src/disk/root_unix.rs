@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use peerless_core::DiskError;
 
-use super::{Access, Stat, full, not_a_file, not_a_folder, split};
+use super::{Access, FileId, Stat, full, not_a_file, not_a_folder, split};
 use crate::error::disk_error;
 
 /// What a made file or folder may be used for; the user's umask narrows it.
@@ -133,6 +133,13 @@ impl Root {
             errno => disk_error(&full(&self.path, path), &errno.into()),
         }
     }
+}
+
+/// Which file it is, and how long.
+pub(crate) fn look_at(file: &File) -> std::io::Result<(Option<FileId>, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = file.metadata()?;
+    Ok((Some((metadata.dev(), metadata.ino())), metadata.len()))
 }
 
 /// Looks at files. The folder of the last one stays open: torrents list those of a folder together,

@@ -108,8 +108,10 @@ impl Disk {
             let span = Span { file: index, offset: 0, len: 0 };
             let file = self.file(torrent, storage, span, SYNC_ACCESS)?;
             file.sync_data().map_err(|error| disk_error(&path, &error))?;
+            held.look_again(storage, span, &file)?;
             // By name, not by handle: a file that was removed or replaced holds nothing of ours.
-            let stat = held.root.stat(&below)?.filter(|_| held.root.is_at(&file, &below) == Ok(true));
+            let is_there = held.root.is_at(&file, &below)?;
+            let stat = held.root.stat(&below)?.filter(|_| is_there);
             let gone = || refusal(DiskErrorKind::NotFound, &path, "was removed or replaced meanwhile");
             synced.push((index, stat.ok_or_else(gone)?));
         }

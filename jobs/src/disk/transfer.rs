@@ -128,7 +128,12 @@ impl Disk {
         });
         let mut state = locked(&held.state);
         // Only now: a sync between a mark and its write would miss the write.
-        state.dirty.extend(written);
+        for (file, end) in written {
+            state.dirty.insert(file);
+            if let Some(seen) = state.seen.get_mut(&file) {
+                seen.on_written(end);
+            }
+        }
         if result.is_ok() {
             state.maybe.insert(piece);
             state.ours = true;
@@ -136,7 +141,8 @@ impl Disk {
         result
     }
 
-    /// Writes the piece where it is kept. The files are noted before they are written to.
+    /// Writes the piece where it is kept. Each file is noted before it is written to, and up to where
+    /// it was.
     fn write_spans(
         &self,
         torrent: TorrentKey,
@@ -144,7 +150,7 @@ impl Disk {
         part: Option<&Part>,
         piece: PieceIndex,
         blocks: &[Block],
-        written: &mut Vec<usize>,
+        written: &mut Vec<(usize, u64)>,
     ) -> Result<(), DiskError> {
         let metainfo = &storage.metainfo;
         let mut blocks = Blocks::new(blocks);
@@ -152,9 +158,15 @@ impl Disk {
             let mut slices = blocks.take(span.len);
             let Some(span) = keeper(storage, part, piece, span)? else { continue };
             let file = self.file(torrent, storage, span, Access::Write)?;
-            written.push(span.file);
+            if let Some(held) = self.held(torrent) {
+                held.look_again(storage, span, &file)?;
+            }
+            written.push((span.file, 0));
             write_all_at(&file, &mut slices, span.offset)
                 .map_err(|error| span_error(storage, span, &error))?;
+            if let Some((_, end)) = written.last_mut() {
+                *end = span.offset.saturating_add(span.len);
+            }
         }
         Ok(())
     }

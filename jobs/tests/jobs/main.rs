@@ -5,6 +5,7 @@
 mod choose;
 mod common;
 mod http;
+mod meddled;
 mod start;
 mod transfer;
 mod verify;
