@@ -58,7 +58,7 @@ impl Lock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
                 // Better a download without a lock than none on a disk without locks.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => {
                     return Ok(Self { root, name, file: None });
                 }
                 Err(TryLockError::Error(error)) => {
@@ -82,6 +82,18 @@ impl Drop for Lock {
             let _ = self.root.remove(&self.name);
         }
     }
+}
+
+/// Whether the file system has no locks at all, as NFS without its lock service has none.
+#[cfg(unix)]
+fn has_no_locks(error: &io::Error) -> bool {
+    let no_service = Some(rustix::io::Errno::NOLCK.raw_os_error());
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == no_service
+}
+
+#[cfg(not(unix))]
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 #[cfg(test)]
