@@ -1,5 +1,5 @@
 //! SIGINT, SIGTERM and SIGHUP (Ctrl-C and its kin elsewhere): the first asks to stop, a further one
-//! ends it.
+//! ends it. SIGXFSZ is survived.
 
 use std::fmt;
 use std::process;
@@ -103,10 +103,11 @@ impl fmt::Debug for Signals {
 
 #[cfg(unix)]
 mod system {
+    use std::sync::Arc;
     use std::{fs, io, thread};
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    use signal_hook::{flag, iterator};
 
     use super::Signal;
 
@@ -116,6 +117,9 @@ mod system {
         if !ignores(SIGHUP) {
             wanted.push(SIGHUP);
         }
+        // Handled, even if nobody looks, it is the write beyond the limit of a file's length that
+        // fails, as on a full disk. Else the system would end the process.
+        flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = iterator::Signals::new(wanted)?;
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
