@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::program::{check_output, children_of};
+use super::program::{check_output, children_of, is_running};
 use super::{STEP_TIMEOUT, require_programs, scratch, wait_until};
 
 /// The first three parts of every address; private, so that clients which refuse loopback peers
@@ -149,9 +149,4 @@ impl Drop for Lab {
 fn address(number: u8) -> Ipv4Addr {
     let [a, b, c] = NETWORK;
     Ipv4Addr::new(a, b, c, number)
-}
-
-/// Whether `pid` has already become `program`.
-fn is_running(pid: u32, program: &str) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == program)
 }

@@ -46,7 +46,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("transmission-daemon", "transmission-daemon"),
     ("aria2c", "aria2"),
     ("opentracker", "opentracker"),
@@ -55,6 +55,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("mount", "mount"),
     ("kill", "procps"),
+    ("strace", "strace"),
 ];
 
 /// The event loop that drives our own client.

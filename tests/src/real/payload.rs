@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use super::{libtorrent, peerless, scratch};
+use super::{Lab, libtorrent, peerless, scratch};
 
 /// The port of every tracker here.
 pub const TRACKER_PORT: u16 = 6969;
@@ -33,6 +33,9 @@ const TREE_NAMES: [&str; 6] = [
     "🦀 and a rather long name, as they are often seen on files out there",
 ];
 
+/// The files of [`PayloadKind::Few`]. A piece is in both that have content.
+const FEW_FILES: [(&str, usize); 3] = [("a", 120_000), ("empty", 0), ("folder/b", 100_000)];
+
 /// The shapes of data that a client must get right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadKind {
@@ -42,9 +45,12 @@ pub enum PayloadKind {
     Tree,
     /// One file smaller than a block.
     Tiny,
+    /// Seven pieces in three files, one of them empty, one in a folder: for what is repeated often.
+    Few,
 }
 
 impl PayloadKind {
+    /// Those that [`Payloads`] has.
     const ALL: [Self; 3] = [Self::Big, Self::Tree, Self::Tiny];
 
     /// The name at the top, which is the torrent's.
@@ -53,6 +59,7 @@ impl PayloadKind {
             Self::Big => "big.bin",
             Self::Tree => "tree of 300 – ツリー",
             Self::Tiny => "tiny.bin",
+            Self::Few => "few",
         }
     }
 
@@ -60,6 +67,7 @@ impl PayloadKind {
         match self {
             Self::Big => 256 << 10,
             Self::Tree => 64 << 10,
+            Self::Few => 32 << 10,
             Self::Tiny => 16 << 10,
         }
     }
@@ -69,6 +77,12 @@ impl PayloadKind {
         match self {
             Self::Big => write_random(&top, 1, BIG_LEN),
             Self::Tiny => write_random(&top, 2, 5000),
+            Self::Few => {
+                fs::create_dir_all(top.join("folder")).expect("a folder");
+                for (index, (path, len)) in FEW_FILES.into_iter().enumerate() {
+                    write_random(&top.join(path), 100 + index, len);
+                }
+            }
             Self::Tree => {
                 for index in 0..TREE_FILE_COUNT {
                     let (path, len) = tree_file(&top, index);
@@ -137,6 +151,19 @@ impl Payload {
         Self { kind: self.kind, data: self.data.clone(), torrent, info_hash }
     }
 
+    /// [`PayloadKind::Few`] in a folder of the lab, with a torrent that `peerless create` made.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    #[must_use]
+    pub fn few(lab: &Lab) -> Self {
+        let (kind, data) = (PayloadKind::Few, lab.dir().join("few"));
+        kind.write(&data);
+        let torrent = lab.dir().join("few.torrent");
+        let info_hash = peerless::create(&data.join(kind.name()), &torrent, TRACKER_URL, kind.piece_len());
+        Self { kind, data, torrent, info_hash }
+    }
+
     /// The file or folder itself.
     pub fn top(&self) -> PathBuf {
         self.data.join(self.kind.name())
@@ -154,10 +181,23 @@ impl Payload {
 
     /// Puts the data into `dir` as hard links, so that a seed can keep its own files beside it.
     pub fn link_into(&self, dir: &Path) {
+        self.put_into(dir, |file, place| {
+            fs::hard_link(file, place).expect("a hard link to the payload");
+        });
+    }
+
+    /// Puts a copy of the data into `dir`, to be written to.
+    pub fn copy_into(&self, dir: &Path) {
+        self.put_into(dir, |file, place| {
+            fs::copy(file, place).expect("a copy of the payload");
+        });
+    }
+
+    fn put_into(&self, dir: &Path, put: impl Fn(&Path, &Path)) {
         for file in files_below(&self.top()) {
             let place = dir.join(file.strip_prefix(&self.data).expect("a file of this payload"));
             fs::create_dir_all(place.parent().expect("a file in a folder")).expect("a folder");
-            fs::hard_link(&file, &place).expect("a hard link to the payload");
+            put(&file, &place);
         }
     }
 

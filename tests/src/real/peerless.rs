@@ -59,6 +59,20 @@ impl Peerless {
         self
     }
 
+    /// Has it started by another program, which is given its command line behind these arguments.
+    #[must_use]
+    pub fn under<A: AsRef<OsStr>>(self, wrapper: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(self.command.get_program());
+        let mut wrapper = Some(wrapper);
+        for argument in self.command.get_args() {
+            if argument == binary() {
+                command.args(wrapper.take().into_iter().flatten());
+            }
+            command.arg(argument);
+        }
+        Self { command, name: self.name }
+    }
+
     /// Adds a peer to try.
     pub fn peer(self, address: Ipv4Addr) -> Self {
         self.arg("--peer").arg(format!("{address}:{PEER_PORT}"))

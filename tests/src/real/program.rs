@@ -111,8 +111,9 @@ impl Program {
 
     /// Sends a signal (`INT`, `TERM`, `KILL`) to the program itself; nothing if it has ended.
     pub fn signal(&self, signal: &str) {
-        // Our child is `nsenter`, which waits for the program and hands on its status.
-        for pid in children_of(self.child.id()) {
+        // Our child is `nsenter`, which waits for the program and hands on its status; so does `strace`.
+        let below = |pid: u32| if is_running(pid, "strace") { children_of(pid) } else { vec![pid] };
+        for pid in children_of(self.child.id()).into_iter().flat_map(below) {
             succeeds(Command::new("kill").args(["-s", signal, &pid.to_string()]));
         }
     }
@@ -121,9 +122,10 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if self.try_wait().is_none() {
-            self.signal("KILL");
             let deadline = Instant::now() + STEP_TIMEOUT;
             while self.try_wait().is_none() && Instant::now() < deadline {
+                // Each time: at first it may not have been started yet.
+                self.signal("KILL");
                 thread::sleep(POLL_INTERVAL);
             }
         }
@@ -157,6 +159,11 @@ pub(super) fn children_of(parent: u32) -> Vec<u32> {
         fields.and_then(|mut fields| fields.nth(1)) == Some(parent.as_str())
     };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+}
+
+/// Whether `pid` has already become `program`.
+pub(super) fn is_running(pid: u32, program: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == program)
 }
 
 /// A path for a log that does not exist yet.

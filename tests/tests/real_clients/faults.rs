@@ -24,7 +24,7 @@ under_both_runtimes! {
 }
 
 /// The one line on standard error that every failure gives.
-fn assert_one_error(program: &Program) {
+pub(super) fn assert_one_error(program: &Program) {
     let errors = program.errors();
     let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("peerless: ")).collect();
     assert_eq!(lines.len(), 1, "one line says what is wrong");

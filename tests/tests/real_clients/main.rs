@@ -4,9 +4,13 @@
 //! `cargo test -p peerless-tests --test real_clients`, as root. `tests/run` installs what it needs.
 
 #[cfg(target_os = "linux")]
+mod failing_calls;
+#[cfg(target_os = "linux")]
 mod faults;
 #[cfg(target_os = "linux")]
 mod magnets;
+#[cfg(target_os = "linux")]
+mod meddling;
 #[cfg(target_os = "linux")]
 mod pex;
 #[cfg(target_os = "linux")]
