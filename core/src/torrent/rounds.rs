@@ -84,7 +84,8 @@ impl Torrent {
         if free == 0 || !self.takes_peers() {
             return;
         }
-        let waits = |key: &PeerKey| peers.get(*key).is_some_and(|peer| waits(cx, peer));
+        let may_flap = self.is_super_seeding();
+        let waits = |key: &PeerKey| peers.get(*key).is_some_and(|peer| waits(cx, peer, may_flap));
         let mut waiting: Vec<PeerKey> = self.peers.iter().copied().filter(waits).collect();
         cx.rng.shuffle(&mut waiting);
         for key in waiting.into_iter().take(free) {
@@ -96,17 +97,20 @@ impl Torrent {
 
     /// Unchokes a peer that has come to want something, if a slot is free.
     pub(super) fn offer_slot(&mut self, cx: &mut Cx, peer: &mut Peer) {
-        if self.unchoked_count < self.choker.slots() && self.takes_peers() && waits(cx, peer) {
+        if self.unchoked_count < self.choker.slots()
+            && self.takes_peers()
+            && waits(cx, peer, self.is_super_seeding())
+        {
             self.unchoked_count += usize::from(peer.unchoke(cx));
         }
     }
 }
 
 /// Whether a free slot may go to this peer. Not to one that had a slot a moment ago: a peer must not
-/// gain by changing its mind.
-fn waits(cx: &Cx, peer: &Peer) -> bool {
+/// gain by changing its mind. But one that was told of little may have got it, and want the next.
+fn waits(cx: &Cx, peer: &Peer, may_flap: bool) -> bool {
     peer.open().is_some_and(|open| {
-        let rested = open.unchoked_at.is_none_or(|at| cx.now.since(at) >= CHOKE_INTERVAL);
+        let rested = may_flap || open.unchoked_at.is_none_or(|at| cx.now.since(at) >= CHOKE_INTERVAL);
         open.flow.am_choking && open.flow.peer_interested && rested
     })
 }

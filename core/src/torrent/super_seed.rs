@@ -17,9 +17,16 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::Message;
 
-/// Pieces that a peer is told of before any of them has been seen elsewhere: with two, it has one to
-/// fetch while the other finds its way.
-const TOLD_MAX: usize = 2;
+/// Pieces that a peer is told of before any of them has been seen elsewhere, at least: with two, it has
+/// one to fetch while the other finds its way.
+const TOLD_MIN: u32 = 2;
+
+/// So many where pieces are small that they make up these bytes: small ones take as long to find their
+/// way.
+const TOLD_LEN: u32 = 1024 * 1024;
+
+/// But never more than so many.
+const TOLD_MAX: u32 = 16;
 
 /// How long a peer that has what it was told of waits for others to have it too: they may have no way to
 /// it, or not want it.
@@ -39,6 +46,8 @@ pub(super) struct SuperSeed {
     order: BTreeSet<(u32, u32, PieceIndex)>,
     places: Vec<(u32, u32)>,
     told: BTreeMap<PeerKey, Vec<Told>>,
+    /// How many pieces a peer is told of at once.
+    told_max: usize,
     /// Peers that are still to be told of pieces from this number on, once it is over.
     rest: Option<BTreeMap<PeerKey, u32>>,
 }
@@ -55,7 +64,8 @@ impl SuperSeed {
         let places: Vec<(u32, u32)> = geometry.pieces().map(|_| (0, rng.next_u32())).collect();
         let order =
             geometry.pieces().zip(&places).map(|(piece, &(count, tie))| (count, tie, piece)).collect();
-        Self { geometry, order, places, told: BTreeMap::new(), rest: None }
+        let told_max = (TOLD_LEN / geometry.piece_len().max(1)).clamp(TOLD_MIN, TOLD_MAX) as usize;
+        Self { geometry, order, places, told: BTreeMap::new(), told_max, rest: None }
     }
 
     fn is_over(&self) -> bool {
@@ -75,7 +85,8 @@ impl SuperSeed {
         let told = self.told.entry(peer).or_default();
         let lacks = |piece: &PieceIndex| !pieces.has(*piece) && told.iter().all(|told| told.piece != *piece);
         let rarest = self.order.iter().take(LOOK_MAX).map(|(_, _, piece)| *piece);
-        let next: Vec<PieceIndex> = rarest.filter(lacks).take(TOLD_MAX.saturating_sub(told.len())).collect();
+        let next: Vec<PieceIndex> =
+            rarest.filter(lacks).take(self.told_max.saturating_sub(told.len())).collect();
         told.extend(next.iter().map(|piece| Told { piece: *piece, got_at: None }));
         next.iter().for_each(|piece| self.count(*piece));
         next
@@ -201,8 +212,11 @@ mod tests {
     use crate::wire::Message;
     use std::time::Duration;
 
+    /// Pieces; they are so short that a peer is told of sixteen at once.
+    const COUNT: u32 = 48;
+
     fn lab() -> Lab {
-        Lab::new(Config { super_seed: true, ..Config::default() }, "xxxxxx")
+        Lab::new(Config { super_seed: true, ..Config::default() }, &"x".repeat(COUNT as usize))
     }
 
     fn told(lab: &mut Lab, peer: PeerKey) -> Vec<u32> {
@@ -219,7 +233,7 @@ mod tests {
         let mut lab = lab();
         let (a, b) = (lab.peer(1), lab.peer(2));
         let (of_a, of_b) = (told(&mut lab, a), told(&mut lab, b));
-        assert_eq!((of_a.len(), of_b.len()), (2, 2));
+        assert_eq!((of_a.len(), of_b.len()), (16, 16));
         assert!(of_a.iter().all(|piece| !of_b.contains(piece)), "{of_a:?} {of_b:?}");
         lab.say(a, Message::Have { index: of_a[0] });
         assert!(told(&mut lab, a).is_empty(), "nobody else has it yet");
@@ -244,7 +258,7 @@ mod tests {
             next.extend(told(&mut lab, peer));
         }
         all.sort_unstable();
-        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(all, (0..COUNT).collect::<Vec<_>>());
     }
 
     #[test]
@@ -255,7 +269,7 @@ mod tests {
             lab.say(a, Message::Have { index: piece });
         }
         lab.pass(Duration::from_secs(45));
-        assert_eq!(told(&mut lab, a).len(), 2);
+        assert_eq!(told(&mut lab, a).len(), 16);
     }
 
     #[test]
@@ -263,13 +277,13 @@ mod tests {
         let mut lab = lab();
         let (a, b) = (lab.peer(1), lab.peer(2));
         let first = told(&mut lab, a);
-        let bits = lab.pieces("xxxxxx").to_wire();
+        let bits = lab.pieces(&"x".repeat(COUNT as usize)).to_wire();
         lab.say(b, Message::Bitfield { bits: &bits });
         lab.pass(Duration::from_secs(11));
         let mut all = [first, told(&mut lab, a)].concat();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(all, (0..COUNT).collect::<Vec<_>>());
         let late = lab.peer(3);
         assert_eq!(lab.heard(late).first().map(String::as_str), Some("bitfield"));
     }

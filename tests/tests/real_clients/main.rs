@@ -8,6 +8,8 @@ mod failing_calls;
 #[cfg(target_os = "linux")]
 mod faults;
 #[cfg(target_os = "linux")]
+mod limits;
+#[cfg(target_os = "linux")]
 mod magnets;
 #[cfg(target_os = "linux")]
 mod meddling;

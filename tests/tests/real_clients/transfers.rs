@@ -106,7 +106,7 @@ fn between_our_own(seed: Runtime, leech: Runtime) {
 }
 
 /// SIGINT ends seeding, and that is success.
-fn stop_seed(seed: &mut Program) {
+pub(super) fn stop_seed(seed: &mut Program) {
     seed.signal("INT");
     seed.expect_exit(0, STEP_TIMEOUT);
 }
