@@ -2,15 +2,14 @@
 //!
 //! It moves bytes; what a target means is the caller's.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use peerless_core::tracker::HttpAnswer;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::lock::Semaphore;
-use smol::{Async, LocalExecutor, Timer, future};
+use smol::{Async, LocalExecutor, Task, Timer, future};
 
 /// Connections at once: what most systems allow a process to have open, halved.
 const CONNECTIONS_MAX: usize = 512;
@@ -21,7 +20,9 @@ const HEAD_LEN_MAX: usize = 8 * 1024;
 /// The most headers of a request. Clients send five.
 const HEADERS_MAX: usize = 32;
 
-/// How long one connection may take in all.
+/// How long one connection may take in all. While all places are taken the one that came first has to
+/// go before: a flood of those that say nothing leaves each newcomer the time that it takes to open so
+/// many.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause after a failed accept: without descriptors, say, it fails again at once.
@@ -33,17 +34,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// When the listener can't be waited for.
 pub async fn serve(listener: TcpListener, answer: &dyn Fn(IpAddr, &str) -> HttpAnswer) -> io::Result<()> {
     let listener = Async::new(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = VecDeque::new();
     let executor = LocalExecutor::new();
     let accept = async {
         loop {
-            let place = places.acquire_arc().await;
             let Ok((stream, from)) = listener.accept().await else {
                 Timer::after(ACCEPT_PAUSE).await;
                 continue;
             };
             let connection = async move {
-                let _place = place;
                 let work = connection(stream, from.ip().to_canonical(), answer);
                 // A client that leaves, or is slow, harms itself alone.
                 let _ = future::or(work, async {
@@ -52,10 +51,22 @@ pub async fn serve(listener: TcpListener, answer: &dyn Fn(IpAddr, &str) -> HttpA
                 })
                 .await;
             };
-            executor.spawn(connection).detach();
+            make_room(&mut connections);
+            connections.push_back(executor.spawn(connection));
         }
     };
     executor.run(accept).await
+}
+
+/// Leaves fewer connections than there are places.
+fn make_room(connections: &mut VecDeque<Task<()>>) {
+    if connections.len() >= CONNECTIONS_MAX {
+        connections.retain(|connection| !connection.is_finished());
+    }
+    if connections.len() >= CONNECTIONS_MAX {
+        // A task that is dropped ends.
+        connections.pop_front();
+    }
 }
 
 async fn connection(

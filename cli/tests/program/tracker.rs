@@ -114,3 +114,13 @@ fn a_signal_ends_it_with_success() {
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(tracker.child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_crowd_that_says_nothing_keeps_nobody_out() {
+    let tracker = Tracker::start();
+    let crowd: Vec<_> = (0..600).map(|_| TcpStream::connect(&tracker.addr).unwrap()).collect();
+    let began_at = std::time::Instant::now();
+    assert!(tracker.announce(7001, 0).starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(began_at.elapsed() < std::time::Duration::from_secs(5), "it waited for the crowd");
+    drop(crowd);
+}

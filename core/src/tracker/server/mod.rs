@@ -9,8 +9,9 @@ mod http;
 mod tests;
 mod udp;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::request::AnnounceEvent;
@@ -30,6 +31,10 @@ const NUMWANT_MAX: usize = 200;
 /// Peers in an answer to who does not say how many.
 const NUMWANT_DEFAULT: usize = 50;
 
+/// Silent peers forgotten at each request, at most. More than one comes with it, so all are at last, and
+/// no request waits for thousands that fell silent together.
+const FORGET_MAX: usize = 64;
+
 /// How a tracker behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackerOptions {
@@ -41,17 +46,22 @@ pub struct TrackerOptions {
     pub peer_count_max: usize,
     /// Peers remembered at once in one swarm; a new one is then told of others, but not remembered.
     pub swarm_len_max: usize,
+    /// Peers remembered at once of one host: an IPv4 address, or 64 bits of an IPv6 address, which is
+    /// what one customer has. A new one is then refused.
+    pub host_len_max: usize,
 }
 
 impl Default for TrackerOptions {
     /// Announces every 30 minutes; 20,000 swarms, 50,000 peers in one, and 200,000 in all, which take
-    /// 50 MiB.
+    /// 60 MiB. 20,000 of one host, as behind a large translator: nine others still find room beside
+    /// one that wants to fill the tracker.
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(30 * 60),
             swarm_count_max: 20_000,
             peer_count_max: 200_000,
             swarm_len_max: 50_000,
+            host_len_max: 20_000,
         }
     }
 }
@@ -64,6 +74,8 @@ pub struct TrackerServer {
     swarms: BTreeMap<InfoHash, Swarm>,
     /// Every peer, who was silent for longest first.
     by_age: BTreeSet<(Instant, InfoHash, SocketAddr)>,
+    /// How many peers each host has here.
+    host_lens: BTreeMap<IpAddr, usize>,
 }
 
 /// An announce, however it came.
@@ -85,7 +97,13 @@ impl TrackerServer {
     /// it must come from the system's source of secrets.
     #[must_use]
     pub const fn new(options: TrackerOptions, key: [u8; 32]) -> Self {
-        Self { options, tickets: Tickets::new(key), swarms: BTreeMap::new(), by_age: BTreeSet::new() }
+        Self {
+            options,
+            tickets: Tickets::new(key),
+            swarms: BTreeMap::new(),
+            by_age: BTreeSet::new(),
+            host_lens: BTreeMap::new(),
+        }
     }
 
     /// How many peers are remembered, in all swarms.
@@ -135,6 +153,10 @@ impl TrackerServer {
         if self.by_age.len() >= self.options.peer_count_max {
             return Err("the tracker knows too many peers, try later");
         }
+        let host_len = self.host_lens.get(&host(member.addr)).copied().unwrap_or_default();
+        if host_len >= self.options.host_len_max {
+            return Err("the tracker knows too many peers of your address, try later");
+        }
         match self.swarms.get(&info_hash) {
             Some(swarm) if swarm.len() >= self.options.swarm_len_max => return Ok(()),
             None if self.swarms.len() >= self.options.swarm_count_max => {
@@ -143,6 +165,7 @@ impl TrackerServer {
             Some(_) | None => {}
         }
         self.by_age.insert((member.seen_at, info_hash, member.addr));
+        self.host_lens.insert(host(member.addr), host_len + 1);
         self.swarms.entry(info_hash).or_default().insert(member, seed);
         Ok(())
     }
@@ -153,15 +176,21 @@ impl TrackerServer {
         let seed = swarm.is_seed(addr)?;
         let member = swarm.remove(addr)?;
         self.by_age.remove(&(member.seen_at, info_hash, addr));
+        if let Entry::Occupied(mut len) = self.host_lens.entry(host(addr)) {
+            *len.get_mut() -= 1;
+            if *len.get() == 0 {
+                len.remove();
+            }
+        }
         Some(seed)
     }
 
     fn forget_silent(&mut self, now: Instant) {
-        while let Some(&(seen_at, info_hash, addr)) = self.by_age.first() {
+        for _ in 0..FORGET_MAX {
+            let Some(&(seen_at, info_hash, addr)) = self.by_age.first() else { break };
             if now.since(seen_at) <= self.options.interval * 2 {
                 break;
             }
-            self.by_age.pop_first();
             self.remove(info_hash, addr);
             self.drop_if_empty(info_hash);
         }
@@ -171,5 +200,13 @@ impl TrackerServer {
         if self.swarms.get(&info_hash).is_some_and(|swarm| swarm.len() == 0) {
             self.swarms.remove(&info_hash);
         }
+    }
+}
+
+/// What counts as one host.
+fn host(addr: SocketAddr) -> IpAddr {
+    match addr.ip() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        ip @ IpAddr::V4(_) => ip,
     }
 }

@@ -29,6 +29,7 @@ fn bench(swarm_count_max: usize, peer_count_max: usize) -> Bench {
         swarm_count_max,
         peer_count_max,
         swarm_len_max: peer_count_max,
+        host_len_max: peer_count_max,
     };
     Bench { server: TrackerServer::new(options, [7; 32]), rng: Rng::new(1), now: Instant::START }
 }
@@ -374,6 +375,37 @@ fn a_hundred_thousand_peers_in_a_thousand_swarms_are_served_and_forgotten() {
     let counts = announce(&mut server, now, 5);
     assert_eq!(counts.seeds + counts.leeches, 100);
     now = now + Duration::from_secs(2);
-    server.forget_silent(now);
+    (0..100_000 / super::FORGET_MAX + 1).for_each(|_| server.forget_silent(now));
     assert_eq!((server.peer_count(), server.swarm_count()), (1, 1));
+}
+
+#[test]
+fn one_host_does_not_fill_the_tracker() {
+    let mut bench = bench(9, 100);
+    bench.server.options.host_len_max = 3;
+    for from in ["10.0.0.1", "fd00::1"] {
+        (1..=3).for_each(|port| drop(bench.peers(from, port, 5)));
+    }
+    for from in ["10.0.0.1", "fd00::ffff:2"] {
+        let refused = bench.announce(from, &request(4, 5, None)).unwrap_err();
+        assert!(refused.to_string().contains("of your address"), "{refused}");
+    }
+    assert_eq!(bench.peers("10.0.0.1", 3, 5).len(), 4, "who is known stays, but for its own id");
+    assert_eq!(bench.peers("fd00:0:0:1::1", 9, 5).len(), 6);
+    bench.announce("10.0.0.1", &request(1, 5, Some(AnnounceEvent::Stopped))).unwrap();
+    bench.peers("10.0.0.1", 4, 5);
+    bench.now = Instant::from_start(Duration::from_secs(999));
+    bench.get("10.0.0.1", "/scrape");
+    assert!(bench.server.host_lens.is_empty() && bench.server.peer_count() == 0);
+}
+
+#[test]
+fn peers_that_fall_silent_together_are_forgotten_bit_by_bit() {
+    let mut bench = bench(9, 1000);
+    (1..=1000).for_each(|port| drop(bench.peers("10.0.0.1", port, 5)));
+    bench.now = Instant::from_start(Duration::from_secs(999));
+    bench.get("10.0.0.1", "/scrape");
+    assert_eq!(bench.server.peer_count(), 1000 - super::FORGET_MAX);
+    (0..20).for_each(|_| drop(bench.get("10.0.0.1", "/scrape")));
+    assert_eq!((bench.server.peer_count(), bench.server.swarm_count()), (0, 0));
 }
