@@ -56,12 +56,15 @@ impl Fast {
         Self { is_on, sets: None }
     }
 
-    /// The peer answers for this piece also while it chokes us.
-    pub(crate) fn allow(&mut self, index: u32) {
+    /// The peer answers for this piece also while it chokes us. False if that is nothing new, or too
+    /// much.
+    pub(crate) fn allow(&mut self, index: u32) -> bool {
         let allowed = &mut self.sets.get_or_insert_default().allowed;
-        if allowed.len() < ALLOWED_MAX && !allowed.contains(&index) {
+        let is_new = allowed.len() < ALLOWED_MAX && !allowed.contains(&index);
+        if is_new {
             allowed.push(index);
         }
+        is_new
     }
 
     /// The peer does not answer for this piece while it chokes us, whatever it has said.

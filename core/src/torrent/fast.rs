@@ -30,8 +30,7 @@ impl Torrent {
                 }
             }
             Message::AllowedFast { index } => {
-                open.fast.allow(index);
-                self.may_ask |= open.flow.peer_choking;
+                self.may_ask |= open.fast.allow(index) && open.flow.peer_choking;
             }
             Message::Suggest { index } => open.fast.suggest(index),
             _ => {}

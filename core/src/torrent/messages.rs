@@ -39,14 +39,19 @@ impl Torrent {
             }
             Message::Choke => self.on_choke(cx, peer),
             Message::Unchoke => {
-                self.may_ask |= open.flow.on_unchoke(cx.now);
-                open.requests.retry();
+                // One that chokes and unchokes without end is left for that; one that says again that it
+                // does not choke has nothing new to offer.
+                if open.flow.on_unchoke(cx.now) {
+                    open.requests.retry();
+                    self.may_ask = true;
+                }
                 Ok(())
             }
             Message::Interested => {
-                open.flow.peer_interested = true;
-                self.offer_slot(cx, peer);
-                self.grant_fast(cx, peer);
+                if !std::mem::replace(&mut open.flow.peer_interested, true) {
+                    self.offer_slot(cx, peer);
+                    self.grant_fast(cx, peer);
+                }
                 Ok(())
             }
             Message::NotInterested => {

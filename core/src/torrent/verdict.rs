@@ -13,9 +13,12 @@ use crate::key::PeerKey;
 use crate::peer::Peer;
 use crate::piece::PieceIndex;
 
-/// Bad pieces remembered until a good copy comes. A session has few pieces open at once, and each
-/// entry costs some 60 bytes a block.
+/// Bad pieces remembered until a good copy comes. A session has few pieces open at once.
 pub(super) const SUSPECTS_MAX: usize = 64;
+
+/// Blocks remembered of all of these, which take some 9 MiB: four bad copies of the longest piece that
+/// there is, of usual ones as many as may be.
+const BLOCKS_MAX: usize = 128 * 1024;
 
 /// A peer as it is remembered beyond its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +77,9 @@ impl<K: Copy + Ord> Verdicts<K> {
             return first;
         }
         if self.suspects.len() >= SUSPECTS_MAX && !self.is_suspect(piece) {
+            self.suspects.pop_first();
+        }
+        while self.suspects.values().map(BTreeMap::len).sum::<usize>() + givers.len() > BLOCKS_MAX {
             self.suspects.pop_first();
         }
         let blocks = self.suspects.entry(piece).or_default();
@@ -146,5 +152,12 @@ mod tests {
         }
         assert_eq!(verdicts.suspects.len(), SUSPECTS_MAX);
         assert!(verdicts.is_suspect(piece(999)));
+        // And so is that of many copies of one long piece, by peers that come again and again.
+        for n in 0..10 {
+            let givers = [giver(10 + 2 * n), giver(11 + 2 * n)].map(Some).repeat(16_384);
+            verdicts.on_bad(piece(0), &givers, &vec![[0; 20]; givers.len()]);
+        }
+        let count: usize = verdicts.suspects.values().map(BTreeMap::len).sum();
+        assert!(count <= BLOCKS_MAX && verdicts.is_suspect(piece(0)));
     }
 }

@@ -30,8 +30,12 @@ const LATE_TIME: Duration = Duration::from_secs(3);
 /// How long a peer that rejects or does not answer is let be.
 const REST_TIME: Duration = Duration::from_secs(10);
 
-/// Copies got from single peers at once: each may come to take the metadata's length of memory.
+/// Copies got from single peers at once.
 const ALONE_MAX: usize = 3;
+
+/// Bytes that these may come to take together, 32 MiB: what one alone takes at most. Real metadata is
+/// far shorter, so that this hinders only those who say great lengths.
+const COPIES_LEN_MAX: u64 = 32 << 20;
 
 /// How long such a copy may take while other peers wait for a try.
 const ALONE_TIME: Duration = Duration::from_secs(60);
@@ -321,10 +325,15 @@ impl Fetch {
         if !others_wait && self.copies.is_empty() {
             self.sources.values_mut().for_each(|source| source.tried = false);
         }
+        let mut len: u64 = self.copies.iter().map(|copy| u64::from(copy.len)).sum();
         while self.copies.len() < ALONE_MAX
             && let Some((key, source)) =
                 self.sources.iter_mut().filter(|(_, source)| waiting(source)).min_by_key(|(_, s)| s.number)
         {
+            len += u64::from(source.len);
+            if len > COPIES_LEN_MAX && !self.copies.is_empty() {
+                break;
+            }
             source.tried = true;
             source.asked.clear();
             self.copies.push(Copy::new(now, source.len, Some(*key)));

@@ -182,7 +182,7 @@ impl Torrent {
             Message::Have { index } => {
                 early.get_or_insert_default().on_have(index).map_err(CloseReason::Violation)?;
             }
-            Message::AllowedFast { index } if fast => open.fast.allow(index),
+            Message::AllowedFast { index } if fast => _ = open.fast.allow(index),
             Message::Suggest { index } if fast => open.fast.suggest(index),
             Message::Request { index, begin, len } if fast => {
                 peer.send(cx, Message::Reject { index, begin, len });

@@ -128,3 +128,21 @@ fn a_piece_of_another_length_is_malformed() {
     assert_eq!(fetch.on_data(key(1), 3, None, &[0; 101]), Came::Malformed);
     assert_eq!(fetch.on_data(key(1), 0, Some(7), &[0; METADATA_PIECE_LEN as usize]), Came::Malformed);
 }
+
+#[test]
+fn copies_of_great_lengths_are_got_one_after_the_other() {
+    let lens = [20 << 20, LEN, LEN, 30 << 20];
+    let mut fetch = fetch(&lens);
+    fetch.mistrust = true;
+    let peers = |fetch: &mut Fetch| {
+        let picked = fetch.pick(at(0));
+        let peers: std::collections::BTreeSet<_> = picked.iter().map(|(key, _)| key.index()).collect();
+        peers.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(peers(&mut fetch), [1, 2, 3]);
+    fetch.on_gone(key(2));
+    assert_eq!(peers(&mut fetch), [0_u32; 0], "the fourth would be too much beside the first");
+    fetch.on_gone(key(1));
+    fetch.on_gone(key(3));
+    assert_eq!(peers(&mut fetch), [4]);
+}
