@@ -1,5 +1,6 @@
 //! Scripted peers: each does by its plan what an honest client would not.
 
+mod flood;
 mod metadata;
 mod pex;
 mod plan;
@@ -71,6 +72,8 @@ pub struct Puppet {
     sample: Sample,
     rng: Rng,
     talks: BTreeMap<Conn, Talk>,
+    /// How much of its flood it has sent.
+    flooded: u32,
 }
 
 /// One conversation.
@@ -105,7 +108,7 @@ impl Puppet {
     #[must_use]
     pub fn new(sample: Sample, plan: Plan, seed: u64) -> Self {
         let rng = Rng::new(seed);
-        Self { plan, stats: Stats::default(), sample, rng, talks: BTreeMap::new() }
+        Self { plan, stats: Stats::default(), sample, rng, talks: BTreeMap::new(), flooded: 0 }
     }
 
     /// On how many of its connections it is unchoked now.
@@ -212,13 +215,8 @@ impl Puppet {
             Shake::Never => return,
             Shake::Garbage => self.noise(200),
         };
-        let count = self.sample.metainfo.geometry().piece_count();
         if self.plan.has {
-            let mut bits = vec![0xFF; count.div_ceil(8) as usize];
-            if let Some(last) = bits.last_mut() {
-                *last <<= (8 - count % 8) % 8;
-            }
-            speak::message(&mut out, speak::BITFIELD, &[], &bits);
+            speak::message(&mut out, speak::BITFIELD, &[], &self.all_bits());
         }
         if self.plan.asks {
             speak::message(&mut out, speak::INTERESTED, &[], &[]);
@@ -279,6 +277,12 @@ impl Puppet {
         let mut bytes = self.sample.bytes(range).to_vec();
         match self.plan.serve {
             Serve::Never => return Vec::new(),
+            Serve::Rejects => {
+                let mut out = Vec::new();
+                speak::message(&mut out, speak::REJECT, &[index, begin, len], &[]);
+                speak::message(&mut out, speak::UNCHOKE, &[], &[]);
+                return out;
+            }
             Serve::Wrong(per_mille) if self.rng.below(1000) < per_mille => {
                 self.stats.lie_count += 1;
                 let at = self.rng.below(bytes.len());
@@ -312,34 +316,6 @@ impl Puppet {
                 talk.outstanding += 1;
             }
         }
-    }
-
-    fn flood(&mut self, flood: Flood) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FLOOD_LEN + 64);
-        while out.len() < FLOOD_LEN {
-            match flood {
-                Flood::KeepAlives => out.extend_from_slice(&[0; 4]),
-                Flood::Haves => speak::message(&mut out, speak::HAVE, &[0], &[]),
-                Flood::Interest => {
-                    speak::message(&mut out, speak::INTERESTED, &[], &[]);
-                    speak::message(&mut out, speak::NOT_INTERESTED, &[], &[]);
-                }
-                Flood::Chokes => {
-                    speak::message(&mut out, speak::CHOKE, &[], &[]);
-                    speak::message(&mut out, speak::UNCHOKE, &[], &[]);
-                }
-                Flood::Unknown => speak::message(&mut out, 99, &[1], &[7; 20]),
-                Flood::Requests => speak::message(&mut out, speak::REQUEST, &[0, 0, 16 * 1024], &[]),
-                Flood::Blocks => speak::message(&mut out, speak::PIECE, &[0, 0], &[7; 16 * 1024]),
-                Flood::Pex => pex::names(&mut self.rng, &mut out),
-                Flood::Garbage => out = self.noise(FLOOD_LEN),
-                Flood::Frame => {
-                    out.extend_from_slice(&[0xFF; 4]);
-                    out.resize(FLOOD_LEN, 7);
-                }
-            }
-        }
-        out
     }
 
     fn noise(&mut self, len: usize) -> Vec<u8> {

@@ -18,7 +18,12 @@ pub enum Answer {
     Status(u16, Option<u64>),
     /// With the first part of what it was asked for, one block in two, and then no more.
     Cut,
+    /// With nothing, until the worker gives it up.
+    Never,
 }
+
+/// How long a worker waits for an answer to begin.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A web seed of a sample, told of by its host.
 #[derive(Debug)]
@@ -44,6 +49,9 @@ impl WebServer {
     /// How long it takes to send so much.
     #[must_use]
     pub fn time_of(&self, parts: &[FetchPart]) -> Duration {
+        if self.answer == Answer::Never {
+            return PATIENCE;
+        }
         let len: u64 = parts.iter().map(|part| part.len).sum();
         Duration::from_micros(len * 1_000_000 / self.rate)
     }
@@ -63,6 +71,7 @@ impl WebServer {
                 Ok(())
             }
             Answer::Status(status, after) => return (Vec::new(), fail(FetchError::Status(status), after)),
+            Answer::Never => return (Vec::new(), fail(FetchError::Timeout, None)),
             Answer::Cut => {
                 lens = &lens[..lens.len() / 2];
                 fail(FetchError::Timeout, None)

@@ -74,6 +74,11 @@ fn one_that_lies_or_bombs_does_not_keep_the_metadata_from_coming() {
         Meta::Deep,
         Meta::Wide,
         Meta::Unasked,
+        Meta::Short,
+        Meta::Changing,
+        Meta::OtherTotal,
+        Meta::Longer,
+        Meta::Empty,
     ];
     for meta in bad {
         for seed in 10..15 {

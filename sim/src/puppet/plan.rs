@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::speak;
+
 /// How a scripted peer shakes hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shake {
@@ -29,6 +31,8 @@ pub enum Serve {
     Never,
     /// The right bytes, one a second.
     Trickle,
+    /// A reject (BEP 6), and the word that more may be asked for.
+    Rejects,
 }
 
 /// What a scripted peer does about metadata (BEP 9). All but the first speak the extension protocol.
@@ -52,6 +56,16 @@ pub enum Meta {
     Wide,
     /// It sends pieces that nobody asked for, without end.
     Unasked,
+    /// It says a length that is too short, and gives as much.
+    Short,
+    /// It says another length each time that it is asked.
+    Changing,
+    /// The pieces that it gives say another length of the whole.
+    OtherTotal,
+    /// The pieces that it gives are longer than they are to be.
+    Longer,
+    /// It says that there are none: a length of 0.
+    Empty,
 }
 
 /// What a scripted peer sends without end.
@@ -77,6 +91,24 @@ pub enum Flood {
     Pex,
     /// One frame that says it is 4 GiB long, and its bytes.
     Frame,
+    /// `unchoke`, without a choke in between.
+    Unchokes,
+    /// `cancel`, of what was never asked for.
+    Cancels,
+    /// The same bitfield.
+    Bitfields,
+    /// `suggest piece` (BEP 6), always another, and most that there are none of.
+    Suggests,
+    /// `allowed fast` (BEP 6), in the same way.
+    AllowedFast,
+    /// `reject request` (BEP 6), also for what it was not asked, and `unchoke`.
+    Rejects,
+    /// `lt_donthave` (BEP 54) and `have` in turn.
+    Losses,
+    /// Extended handshakes (BEP 10), each another and long.
+    Hellos,
+    /// Requests for the first piece of the metadata (BEP 9).
+    MetadataRequests,
 }
 
 /// What a scripted peer does.
@@ -133,9 +165,14 @@ impl Plan {
         Self { dials: vec![addr], has: false, unchokes: false, asks: true, ..Self::seed(mark) }
     }
 
-    /// The reserved bits of its handshake: those of the extension protocol, if it has a use for them.
+    /// The reserved bits of its handshake: those of extensions, if it has a use for them.
     pub(super) fn reserved(&self) -> [u8; 8] {
-        let speaks = self.metadata != Meta::None || self.flood == Some(Flood::Pex);
-        [0, 0, 0, 0, 0, if speaks { 0x10 } else { 0 }, 0, 0]
+        if self.serve == Serve::Rejects || self.flood.is_some_and(Flood::speaks) {
+            speak::FAST_AND_EXTENDED
+        } else if self.metadata != Meta::None {
+            [0, 0, 0, 0, 0, 0x10, 0, 0]
+        } else {
+            [0; 8]
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Peers that break the rules: each rule of hardening against peers, over the wire.
 
-mod floods;
 mod handshakes;
 mod poison;
 mod silence;
@@ -9,8 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use peerless_core::{CloseReason, Event};
-use peerless_sim::link::{Net, NodeId, Speed};
-use peerless_sim::puppet::Plan;
+use peerless_sim::link::NodeId;
 use peerless_sim::sample::Sample;
 use peerless_sim::swarm::Swarm;
 
@@ -19,19 +17,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn sample() -> Sample {
     Sample::new(9, 1_500_000, 65_536)
-}
-
-/// A swarm of a leech with one honest seed and these others, which it knows from the start.
-fn beside(seed: u64, plans: &[Plan]) -> (Swarm, NodeId, Vec<NodeId>) {
-    let sample = sample();
-    let mut swarm = Swarm::new(seed, Net::default());
-    let honest = swarm.add_seed(&sample);
-    let mut peers = vec![swarm.addr(honest)];
-    let others: Vec<NodeId> =
-        plans.iter().map(|plan| swarm.add_puppet(&sample, plan.clone(), Speed::default())).collect();
-    peers.extend(others.iter().map(|&node| swarm.addr(node)));
-    let leech = swarm.add_leech(&sample, &peers);
-    (swarm, leech, others)
 }
 
 /// How long the download takes.

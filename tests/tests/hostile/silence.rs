@@ -1,10 +1,10 @@
-//! Peers that say nothing, or do not answer.
+//! Peers that say nothing, do not answer, or do not read.
 
 use std::net::SocketAddr;
 
 use peerless_core::{CloseReason, Config};
 use peerless_sim::link::{Net, Speed};
-use peerless_sim::puppet::{Plan, Serve};
+use peerless_sim::puppet::{Flood, Plan, Serve};
 use peerless_sim::sample::Sample;
 use peerless_sim::swarm::{Role, Swarm};
 
@@ -133,4 +133,25 @@ fn who_calls_gets_the_place_of_somebody_who_does_nothing() {
     assert_eq!(swarm.host(partial).conns.len(), 10);
     let leech = swarm.add_leech(&sample, &[addr]);
     assert!(swarm.run_until(MINUTE, |swarm| swarm.complete_count() == 2), "{:#?}", swarm.host(leech).events);
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_bounded_and_let_go() {
+    let sample = sample();
+    let mut swarm = Swarm::new(6, Net::default());
+    let seed = swarm.add_seed(&sample);
+    swarm.run_for(SECOND);
+    let plan = Plan {
+        dials: vec![swarm.addr(seed)],
+        reads: false,
+        has: false,
+        asks: true,
+        flood: Some(Flood::Requests),
+        ..Plan::seed(b'x')
+    };
+    let glutton = swarm.add_puppet(&sample, plan, Speed::default());
+    // The host checks what waits for it whenever the line is blocked.
+    swarm.run_for(10 * MINUTE);
+    assert_eq!(swarm.puppet(glutton).conn_count(), 1, "a puppet that does not read sees no end");
+    assert!(swarm.host(seed).conns.is_empty(), "it is still served");
 }
