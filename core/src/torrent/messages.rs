@@ -139,6 +139,10 @@ impl Torrent {
         peer: &mut Peer,
         pieces: Bitfield,
     ) -> Result<(), CloseReason> {
+        if peer.open().is_some_and(|open| pieces.count_outside(&open.pieces) == 0) {
+            // Nothing new, which takes no look at each piece: it may come again and again.
+            return self.after_pieces_told(cx, peer);
+        }
         let wanted_count = self.count_wanted(&pieces);
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
