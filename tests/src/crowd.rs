@@ -106,13 +106,21 @@ impl Crowd {
     /// # Panics
     /// If the session takes no more.
     pub fn join(&mut self, torrent: TorrentKey) -> PeerKey {
+        self.join_with(torrent, [0; 8])
+    }
+
+    /// The same, with these reserved bits in its handshake.
+    ///
+    /// # Panics
+    /// If the session takes no more.
+    pub fn join_with(&mut self, torrent: TorrentKey, reserved: [u8; 8]) -> PeerKey {
         self.peer_count += 1;
         let addr = SocketAddr::from((Ipv4Addr::from(0x0B00_0000 + self.peer_count), 6881));
         let mut id = [0; 20];
         id[..4].copy_from_slice(&self.peer_count.to_be_bytes());
         let info_hash = self.session.info_hash(torrent).expect("the torrent is there");
         let peer = self.session.accept(self.now, addr).expect("there is room");
-        let handshake = Handshake { reserved: [0; 8], info_hash, peer_id: PeerId::new(id) };
+        let handshake = Handshake { reserved, info_hash, peer_id: PeerId::new(id) };
         self.hear(peer, &handshake.encode());
         peer
     }

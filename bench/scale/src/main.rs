@@ -1,9 +1,11 @@
 //! What many peers, torrents, pieces and files cost: see the README beside.
 
+mod floods;
 mod inside;
 mod meter;
 mod pieces;
 mod program;
+mod tracker;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,16 +17,21 @@ use std::time::Duration;
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 const USAGE: &str = "usage: peerless-scale core
+       peerless-scale floods
        peerless-scale program PEERLESS [SECONDS [DIR]]
+       peerless-scale tracker PEERLESS
 
 core     memory and cost per event of sessions in memory, at rising sizes
+floods   what a session makes of a peer that sends without end, beside others
 program  start-up, memory and idle CPU of the program PEERLESS under both runtimes;
-         SECONDS (10) for each idle measurement, DIR (/dev/shm) for torrents and data";
+         SECONDS (10) for each idle measurement, DIR (/dev/shm) for torrents and data
+tracker  announces to the program's tracker over HTTP and UDP, with ever more peers";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
+        ["floods"] => floods::run(),
         ["core"] => inside::run().and_then(|()| pieces::run()),
         ["program", program, ref rest @ ..] if rest.len() <= 2 => {
             let seconds = rest.first().map_or(Ok(10), |text| text.parse());
@@ -34,6 +41,7 @@ fn main() -> ExitCode {
                 Err(_) => return usage(),
             }
         }
+        ["tracker", program] => tracker::run(&PathBuf::from(program)),
         _ => return usage(),
     };
     match done {

@@ -1,5 +1,6 @@
 //! Memory and time of a piece of work, and how both are shown.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
@@ -26,6 +27,22 @@ pub(crate) fn time<S>(count: u32, mut begin: impl FnMut() -> S, mut work: impl F
         least = least.min(start.elapsed().as_secs_f64());
     }
     least * 1e9 / f64::from(count.max(1))
+}
+
+/// Private memory of a process in bytes.
+pub(crate) fn private_memory(pid: u32) -> io::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
+    kib.map(|kib| kib * 1024.0).ok_or_else(|| io::Error::other("no RssAnon in status"))
+}
+
+/// CPU seconds of a process so far, of all threads, in user space and in the kernel.
+pub(crate) fn cpu(pid: u32) -> io::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = [11, 12].map(|at| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0));
+    Ok((ticks[0] + ticks[1]) / 100.0)
 }
 
 /// Prints a row: what, and a value for each size.

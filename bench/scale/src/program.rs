@@ -15,7 +15,7 @@ use peerless_core::wire::{HANDSHAKE_LEN, Handshake, Message};
 use peerless_core::{InfoHash, PeerId, block_digest};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
-use crate::meter::{bytes, head, row};
+use crate::meter::{bytes, cpu, head, private_memory, row};
 
 const TORRENT_COUNT: usize = 1_000;
 
@@ -150,22 +150,12 @@ struct Run {
 }
 
 impl Run {
-    /// Private memory in bytes.
     fn memory(&self) -> io::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib =
-            line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
-        kib.map(|kib| kib * 1024.0).ok_or_else(|| io::Error::other("no RssAnon in status"))
+        private_memory(self.child.id())
     }
 
-    /// CPU seconds so far, of all threads, in user space and in the kernel.
     fn cpu(&self) -> io::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks =
-            [11, 12].map(|at| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0));
-        Ok((ticks[0] + ticks[1]) / 100.0)
+        cpu(self.child.id())
     }
 
     /// Share of a core used while nothing happens.

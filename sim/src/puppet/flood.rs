@@ -61,7 +61,8 @@ impl Flood {
 }
 
 impl Puppet {
-    pub(super) fn flood(&mut self, flood: Flood) -> Vec<u8> {
+    /// The next part of a flood: some 16 KiB.
+    pub fn flood(&mut self, flood: Flood) -> Vec<u8> {
         let mut out = Vec::with_capacity(FLOOD_LEN + 64);
         while out.len() < FLOOD_LEN {
             self.flood_once(flood, &mut out);

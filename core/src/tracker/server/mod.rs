@@ -42,7 +42,7 @@ pub struct TrackerOptions {
     pub interval: Duration,
     /// Swarms remembered at once; a new one is then refused.
     pub swarm_count_max: usize,
-    /// Peers remembered at once in all swarms; a new one is then refused. Each takes about 250 bytes.
+    /// Peers remembered at once in all swarms; a new one is then refused. Each takes about 400 bytes.
     pub peer_count_max: usize,
     /// Peers remembered at once in one swarm; a new one is then told of others, but not remembered.
     pub swarm_len_max: usize,
@@ -53,7 +53,7 @@ pub struct TrackerOptions {
 
 impl Default for TrackerOptions {
     /// Announces every 30 minutes; 20,000 swarms, 50,000 peers in one, and 200,000 in all, which take
-    /// 60 MiB. 20,000 of one host, as behind a large translator: nine others still find room beside
+    /// 80 MiB. 20,000 of one host, as behind a large translator: nine others still find room beside
     /// one that wants to fill the tracker.
     fn default() -> Self {
         Self {
