@@ -178,6 +178,45 @@ fn what_came_before_the_end_is_kept() {
 }
 
 #[test]
+fn an_endless_answer_is_read_as_far_as_was_asked() {
+    for status in ["206 Partial Content", "200 OK"] {
+        let endless = server(move |_, (first, last), stream| {
+            let range = format!("Content-Range: bytes {first}-{last}/{LEN}\r\n");
+            let range = if status.starts_with("206") { range } else { String::new() };
+            let _ =
+                stream.write_all(format!("HTTP/1.1 {status}\r\n{range}Connection: close\r\n\r\n").as_bytes());
+            while stream.write_all(&[7; 4096]).is_ok() {}
+        });
+        let url = format!("http://{}/x", endless.addr);
+        let (bytes, result) = fetch(&jobs(), vec![part(&url, 20_000, 1000)], &[600, 400]);
+        assert!(result.is_ok() && bytes == [7; 1000], "{status}: {result:?}");
+    }
+}
+
+#[test]
+fn headers_without_end_and_redirects_in_a_ring_are_given_up() {
+    let headers = server(|_, _, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 206 Partial Content\r\nX: ");
+        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+    });
+    let slow = server(|_, _, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 206 Partial Content\r\nX: ");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let ring =
+        server(|target, _, stream| send(stream, "302 Found", &format!("Location: {target}x\r\n"), b""));
+    for (name, server) in [("headers", headers), ("slow", slow), ("ring", ring)] {
+        let began_at = std::time::Instant::now();
+        let (bytes, result) =
+            fetch(&jobs(), vec![part(&format!("http://{}/x", server.addr), 0, 100)], &[100]);
+        assert!(bytes.is_empty() && result.is_err(), "{name}: {result:?}");
+        assert!(began_at.elapsed() < Duration::from_secs(10), "{name}");
+    }
+}
+
+#[test]
 fn a_server_that_says_nothing_is_given_up() {
     let server = server(|_, _, _| {});
     assert_eq!(failure(&server, "/").error, FetchError::Timeout);
