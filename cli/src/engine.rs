@@ -100,7 +100,7 @@ impl Plan {
 
 /// Does it. A torrent that fails does not hold up the others.
 pub fn run(plan: Plan, signals: &Signals) -> Exit {
-    let voice = Voice { verbose: plan.voice.verbose > 0 };
+    let voice = Voice { verbose: plan.voice.verbose };
     let json = JsonLines::new(plan.voice.json.then(io::stdout));
     let screen = Screen::new(plan.voice.quiet || plan.voice.json);
     let mut transfer = Transfer::new(plan.purpose, voice, screen, json);
@@ -318,11 +318,15 @@ fn drive(
     let record = plan.network.record.clone();
     let options = peerless_jobs::Options { http, record, ..Default::default() };
     let on_event = |session: &mut Session, now: Instant, event: Event| {
+        let told = if let Event::Progress { torrent, .. } = event { Some(torrent) } else { None };
         let action = if let Event::MetadataDone { torrent } = event {
             on_metadata(plan, session, now, transfer, torrent)
         } else {
             transfer.on_event(now, event)
         };
+        if let Some(torrent) = told {
+            transfer.on_peers(now, torrent, || session.peers(now, torrent));
+        }
         match action {
             Some(Action::ShutDown) => session.shut_down(now),
             Some(Action::Remove(torrent)) => session.remove_torrent(now, torrent),

@@ -20,6 +20,12 @@ pub fn size(bytes: u64) -> String {
     format!("{} EiB", tenths / 10)
 }
 
+/// Bytes in at most six signs, for columns: `0`, `512`, `12.0K`, `1.2M`.
+#[must_use]
+pub fn short(bytes: u64) -> String {
+    size(bytes).replace(" B", "").replace([' ', 'i', 'B'], "")
+}
+
 /// Bytes per second: `12.3 MiB/s`.
 #[must_use]
 pub fn rate(bytes: u64) -> String {
@@ -104,6 +110,12 @@ mod tests {
         let sizes = [0, 1023, 1024, 1536, (1 << 20) - 1, 1 << 20, 300 << 20, u64::MAX].map(size);
         let want = ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1023.9 KiB", "1.0 MiB", "300.0 MiB", "15 EiB"];
         assert_eq!(sizes, want);
+    }
+
+    #[test]
+    fn short_sizes_have_six_signs_at_most() {
+        let sizes = [0, 1023, 12 << 10, (1 << 20) - 1, 300 << 20, u64::MAX].map(short);
+        assert_eq!(sizes, ["0", "1023", "12.0K", "1023.9K", "300.0M", "15E"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::format;
 use crate::goals::{Stall, stall_name};
+use crate::peers::PeerLine;
 
 /// The version of the format, in every line.
 const VERSION: u8 = 1;
@@ -133,6 +134,14 @@ pub enum Line<'a> {
         seconds: u64,
         /// Why.
         reason: &'a str,
+    },
+    /// Its peers, with `-v`.
+    Peers {
+        /// Which torrent.
+        #[serde(serialize_with = "display")]
+        info_hash: InfoHash,
+        /// One by one, those first that move the most.
+        peers: Vec<PeerLine>,
     },
     /// A file is complete and verified.
     File {
@@ -275,6 +284,11 @@ impl<W: Write> JsonLines<W> {
             let left = error.kind() == io::ErrorKind::BrokenPipe;
             self.lost = Some(if left { Lost::ReaderLeft } else { Lost::Failed(error) });
         }
+    }
+
+    /// Whether anybody reads.
+    pub const fn is_wanted(&self) -> bool {
+        self.out.is_some()
     }
 
     /// Why lines can't be written any more; told once.

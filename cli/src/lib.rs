@@ -15,6 +15,7 @@ pub mod http_server;
 pub mod json;
 pub mod listen;
 pub mod out;
+pub mod peers;
 pub mod progress;
 pub mod random;
 pub mod route;

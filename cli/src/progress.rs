@@ -1,6 +1,7 @@
 //! What people see while a transfer runs: bars on a terminal, elsewhere a plain line now and then.
 //! With many torrents, one for all of them.
 
+mod rows;
 mod sum;
 
 use std::env;
@@ -15,6 +16,7 @@ use crate::format;
 use crate::goals::stall_words;
 use crate::json::state_name;
 use crate::out;
+use rows::Rows;
 use sum::Sum;
 
 /// How often a torrent gets a line where there is no terminal.
@@ -22,6 +24,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The most torrents that each have a bar or line of their own: more would fill the screen.
 const SINGLES_MAX: usize = 10;
+
+/// The most rows of peers at once, in all torrents: with ten bars they fit into 24 lines.
+const ROW_COUNT_MAX: usize = 10;
 
 /// A torrent's bar.
 const TRANSFER_TEMPLATE: &str = "{prefix:12!} [{bar:8}] {wide_msg}";
@@ -50,7 +55,27 @@ enum Kind {
 struct Shown {
     name: String,
     bar: Option<ProgressBar>,
+    /// Its peers, under the bar.
+    rows: Rows,
     line_at: Instant,
+    /// When its peers were last told of where there is no bar.
+    peers_at: Instant,
+}
+
+/// How a torrent's peers are to be told of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Not at all.
+    None,
+    /// As rows under its bar.
+    Rows {
+        /// So many, so that those of all torrents fit on a screen.
+        count: usize,
+    },
+    /// As lines of words.
+    Sentences,
+    /// As a line of JSON.
+    Json,
 }
 
 impl Screen {
@@ -76,7 +101,8 @@ impl Screen {
             None
         };
         self.sum.add(total_len);
-        self.torrents.push(Shown { name, bar, line_at: Instant::START });
+        let rows = Rows::default();
+        self.torrents.push(Shown { name, bar, rows, line_at: Instant::START, peers_at: Instant::START });
         if self.is_sum() {
             self.torrents
                 .iter_mut()
@@ -142,6 +168,34 @@ impl Screen {
         }
     }
 
+    /// How the torrent's peers are to be told of at this time; `json`: in JSON, not to people.
+    pub fn look_at_peers(&mut self, number: usize, now: Instant, json: bool) -> Look {
+        let count = ROW_COUNT_MAX / self.torrents.len().max(1);
+        let is_sum = self.is_sum();
+        let Some(shown) = self.torrents.get_mut(number) else { return Look::None };
+        let is_due = now.since(shown.peers_at) >= LINE_INTERVAL;
+        let look = match &self.kind {
+            Kind::Bars(_) if is_sum => Look::None,
+            Kind::Bars(_) => return Look::Rows { count: count.max(1) },
+            Kind::Silent | Kind::Plain if !is_due => Look::None,
+            Kind::Silent if json => Look::Json,
+            Kind::Silent => Look::None,
+            Kind::Plain => Look::Sentences,
+        };
+        if look != Look::None {
+            shown.peers_at = now;
+        }
+        look
+    }
+
+    /// Shows these lines under the torrent's bar, in place of those that are there.
+    pub fn show_rows(&mut self, number: usize, lines: Vec<String>) {
+        let Some(Shown { bar: Some(bar), rows, .. }) = self.torrents.get_mut(number) else { return };
+        if let Kind::Bars(bars) = &self.kind {
+            rows.show(bars, bar, lines);
+        }
+    }
+
     /// Shows how far the check of data that was there is.
     pub fn update_check(&self, number: usize, done: u32, total: u32) {
         if let Some(bar) = self.torrents.get(number).and_then(|shown| shown.bar.as_ref()) {
@@ -151,8 +205,11 @@ impl Screen {
 
     /// Takes the torrent's bar away.
     pub fn finish(&mut self, number: usize) {
-        if let Some(bar) = self.torrents.get_mut(number).and_then(|shown| shown.bar.take()) {
-            bar.finish_and_clear();
+        if let Some(Shown { bar, rows, .. }) = self.torrents.get_mut(number) {
+            if let Kind::Bars(bars) = &self.kind {
+                rows.clear(bars);
+            }
+            bar.take().into_iter().for_each(|bar| bar.finish_and_clear());
         }
         self.sum.finish(number);
     }

@@ -4,6 +4,7 @@
 
 mod metadata;
 mod network;
+mod peers;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -40,8 +41,8 @@ pub enum Action {
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voice {
-    /// Peers as they come and go.
-    pub verbose: bool,
+    /// How often `-v` was said: peers as they come, go and fare, and more of each.
+    pub verbose: u8,
 }
 
 /// The torrents of one run and how they fare.
@@ -89,7 +90,7 @@ impl<W: Write> Transfer<W> {
     pub fn start(&mut self, runtime: &str, port: Option<u16>, unix_time: Option<u64>) {
         let version = env!("CARGO_PKG_VERSION");
         self.json.write(&Line::Start { version, runtime, port, time: unix_time });
-        if self.voice.verbose {
+        if self.voice.verbose > 0 {
             let listens =
                 port.map_or_else(|| "not listening".to_owned(), |port| format!("listening on port {port}"));
             self.screen.note(&format!("{listens}, runtime {runtime}"));
@@ -185,13 +186,13 @@ impl<W: Write> Transfer<W> {
                 self.say(torrent, &format!("piece {piece} failed its hash and is fetched again"));
             }
             Event::PeerBanned { torrent, addr } => self.say(torrent, &format!("peer {addr} sends bad data")),
-            Event::PeerConnected { torrent, addr, .. } if self.voice.verbose => {
+            Event::PeerConnected { torrent, addr, .. } if self.voice.verbose > 0 => {
                 self.say(torrent, &format!("peer {addr} connected"));
             }
-            Event::PeerNamed { torrent, addr, client } if self.voice.verbose => {
+            Event::PeerNamed { torrent, addr, client } if self.voice.verbose > 0 => {
                 self.say(torrent, &format!("peer {addr} is {}", escaped(&client)));
             }
-            Event::PeerClosed { torrent: Some(torrent), addr, reason, .. } if self.voice.verbose => {
+            Event::PeerClosed { torrent: Some(torrent), addr, reason, .. } if self.voice.verbose > 0 => {
                 let why = words::close(reason);
                 self.say(torrent, &format!("peer {addr} closed: {why}"));
             }
@@ -307,7 +308,7 @@ impl<W: Write> Transfer<W> {
     }
 
     fn on_file(&mut self, key: TorrentKey, file: usize) {
-        let verbose = self.voice.verbose;
+        let verbose = self.voice.verbose > 0;
         let Some(at) = self.find(key).map(|(at, _)| at) else { return };
         let Some(torrent) = self.torrents.get(at) else { return };
         let Some((index, path)) = torrent.summary.file(file) else { return };
@@ -324,7 +325,7 @@ impl<W: Write> Transfer<W> {
         result: &Result<TrackerReport, String>,
         next: Option<Duration>,
     ) {
-        let verbose = self.voice.verbose;
+        let verbose = self.voice.verbose > 0;
         let Some((_, torrent)) = self.find(key) else { return };
         let said = words::tracker(url, result, next);
         let is_news = torrent.tracker_said.as_ref() != Some(&said.news);

@@ -78,6 +78,29 @@ pub struct PeerId([u8; 20]);
 /// Client and version, in the style of Azureus (BEP 20): `PL`, then major, minor, patch, 0.
 const PEER_ID_PREFIX: &[u8; 8] = b"-PL0100-";
 
+/// Clients that are common today, by the two letters that name them in a peer id.
+const CLIENTS: [([u8; 2], &str); 19] = [
+    (*b"A2", "aria2"),
+    (*b"AZ", "Vuze"),
+    (*b"BC", "BitComet"),
+    (*b"BI", "BiglyBT"),
+    (*b"BT", "BitTorrent"),
+    (*b"DE", "Deluge"),
+    (*b"FD", "Free Download Manager"),
+    (*b"KT", "KTorrent"),
+    (*b"PL", "peerless"),
+    (*b"TR", "Transmission"),
+    (*b"TX", "Tixati"),
+    (*b"UM", "uTorrent Mac"),
+    (*b"UT", "uTorrent"),
+    (*b"WW", "WebTorrent"),
+    (*b"XL", "Xunlei"),
+    (*b"lT", "rtorrent"),
+    (*b"lt", "libtorrent"),
+    (*b"qB", "qBittorrent"),
+    (*b"rQ", "rqbit"),
+];
+
 impl PeerId {
     /// The peer id with these bytes.
     #[must_use]
@@ -100,6 +123,21 @@ impl PeerId {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0
+    }
+
+    /// The client and version that it names in the style of Azureus (BEP 20), if that is known.
+    #[must_use]
+    pub fn client(&self) -> Option<String> {
+        let [b'-', first, second, version @ .., b'-'] = self.0.first_chunk::<8>()? else { return None };
+        let (_, name) = CLIENTS.iter().find(|(code, _)| *code == [*first, *second])?;
+        // Each sign is a number, beyond 9 a letter: 3.0.0.0 is 3.0.
+        let numbers = version.iter().map(|sign| char::from(*sign).to_digit(36));
+        let mut numbers: Vec<u32> = numbers.collect::<Option<_>>()?;
+        while numbers.len() > 2 && numbers.last() == Some(&0) {
+            numbers.pop();
+        }
+        let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+        Some(format!("{name} {}", numbers.join(".")))
     }
 }
 
@@ -124,6 +162,23 @@ mod tests {
     fn info_hash_text_of_another_form_is_refused() {
         for bad in ["", "00", &"g".repeat(40), &"0".repeat(41), &"+0".repeat(20), "é".repeat(20).as_str()] {
             assert_eq!(bad.parse::<InfoHash>(), Err(InfoHashError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn peer_ids_name_their_clients() {
+        let client = |text: &[u8; 8]| {
+            let mut bytes = [b'x'; 20];
+            bytes[..8].copy_from_slice(text);
+            PeerId::new(bytes).client()
+        };
+        assert_eq!(client(b"-TR3000-").as_deref(), Some("Transmission 3.0"));
+        assert_eq!(client(b"-qB4630-").as_deref(), Some("qBittorrent 4.6.3"));
+        // What is written with capitals and without are two clients; letters go on after 9.
+        assert_eq!(client(b"-lt20B0-").as_deref(), Some("libtorrent 2.0.11"));
+        assert_eq!(client(b"-lT0D80-").as_deref(), Some("rtorrent 0.13.8"));
+        for other in [b"-XX1234-", b"M7-10-0-", b"-TR3\x1b00-", b"xTR3000-"] {
+            assert_eq!(client(other), None);
         }
     }
 

@@ -62,6 +62,7 @@ pub mod metainfo;
 mod names;
 mod output;
 mod peer;
+mod peer_info;
 mod percent;
 pub mod picker;
 pub mod piece;
@@ -98,6 +99,7 @@ pub use output::{
     CloseReason, Event, Output, Progress, ProxyError, StallReason, State, TorrentError, TrackerReport,
 };
 pub use peer::{PeerError, Unsent};
+pub use peer_info::{PeerInfo, PeerOrigin, PeerWait};
 pub use record::{
     Divergence, RecordingEnd, Replay, ReplayError, Replayed, Step, replay, sealed_recording,
     unsealed_recording,

@@ -17,6 +17,7 @@ use crate::magnet::Magnet;
 use crate::metainfo::Metainfo;
 use crate::output::{Event, Output, Progress};
 use crate::peer::{Peer, Unsent};
+use crate::peer_info::PeerInfo;
 use crate::record::{Recorder, Tag};
 use crate::time::Instant;
 use crate::torrent::Torrent;
@@ -340,6 +341,37 @@ impl Session {
     #[must_use]
     pub fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
         self.machine.progress(now, torrent)
+    }
+
+    /// The torrent's peers, one by one, in the order in which they have come; none for a key that is gone.
+    ///
+    /// The work is done as they are asked for, so a look at the first few is cheap.
+    ///
+    /// ```
+    /// use peerless_core::magnet::Magnet;
+    /// use peerless_core::wire::{Handshake, RESERVED};
+    /// use peerless_core::{AddMagnet, Config, Input, Instant, PeerId, PeerWait, Session};
+    ///
+    /// let now = Instant::START;
+    /// let mut session = Session::new(Config::default(), 1, now);
+    /// let magnet: Magnet = "magnet:?xt=urn:btih:1234567890123456789012345678901234567890".parse()?;
+    /// let info_hash = magnet.info_hash;
+    /// let torrent = session.add_magnet(now, AddMagnet::new(magnet, "downloads".into()))?;
+    ///
+    /// // A peer calls and shakes hands.
+    /// let caller = session.accept(now, "192.0.2.1:6881".parse()?).ok_or("no room")?;
+    /// let peer_id = PeerId::new(*b"-TR3000-abcdefghijkl");
+    /// let handshake = Handshake { reserved: RESERVED, info_hash, peer_id };
+    /// session.handle_input(now, Input::Received { peer: caller, bytes: &handshake.encode() });
+    ///
+    /// let peers: Vec<_> = session.peers(now, torrent).collect();
+    /// assert_eq!((peers[0].peer, peers[0].flags().as_str()), (caller, "I"));
+    /// assert_eq!(peers[0].peer_id.client().as_deref(), Some("Transmission 3.0"));
+    /// assert_eq!(peers[0].waits_for, PeerWait::Metadata);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peers(&self, now: Instant, torrent: TorrentKey) -> impl Iterator<Item = PeerInfo> {
+        self.machine.peer_infos(now, torrent)
     }
 
     /// The torrent's info-hash; `None` for a key that is gone.

@@ -192,7 +192,15 @@ pub struct VoiceArgs {
     /// Only errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// More: peers as they come and go; repeatable
+    /// More: each peer as it comes, goes and fares; twice: more of each
+    ///
+    /// Under a torrent's bar, elsewhere every 10 s, those peers that move the most: address, flags,
+    /// speeds down and up, how much of the torrent it has, what the connection waits for, requests it
+    /// has not answered of those kept at it, client. With -vv more peers, and of each what has come and
+    /// gone in all, requests of it that we have not answered, and since when it is connected.
+    /// Flags: D we download from it, d we would if it let us, U it downloads from us, u it would, K we
+    /// could and want nothing, ? it could and wants nothing, O optimistic unchoke, S snubbed: it owes
+    /// blocks for too long, I incoming, X named by another peer.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

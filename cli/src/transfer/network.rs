@@ -31,7 +31,7 @@ impl<W: Write> Transfer<W> {
 
     /// A host whose address is never known has one that stands for it.
     pub(super) fn on_stands_for(&mut self, torrent: TorrentKey, addr: SocketAddr, host: &str) {
-        if self.voice.verbose {
+        if self.voice.verbose > 0 {
             self.say(torrent, &format!("peer {} is shown as {addr}", escaped(host)));
         }
     }

@@ -40,7 +40,7 @@ struct Run {
 }
 
 fn run(purpose: Purpose, goals: &[Goals]) -> Run {
-    let voice = Voice { verbose: false };
+    let voice = Voice { verbose: 0 };
     let json = JsonLines::new(Some(Vec::new()));
     let mut transfer = Transfer::new(purpose, voice, Screen::new(true), json);
     let mut slab: Slab<TorrentKey, ()> = Slab::default();

@@ -100,6 +100,8 @@ pub(crate) struct Extended {
     ids: [u8; Kind::COUNT],
     /// Whether its extended handshake has come.
     pub(crate) greeted: bool,
+    /// Its client's name, by its own words.
+    pub(crate) client: Option<Box<str>>,
     pub(crate) upload_only: UploadOnly,
     dont_have: DontHave,
     pub(crate) metadata: Metadata,

@@ -26,6 +26,7 @@ use crate::job::{BuiltMetadata, JobDone, MetadataError, ResolveFor, StoredPiece}
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::output::{CloseReason, Event, Output, Progress};
 use crate::peer::{Peer, PeerError, Peers, Phase};
+use crate::peer_info::PeerInfo;
 use crate::session::{AddMagnet, AddTorrent, AddTorrentError};
 use crate::time::Instant;
 use crate::torrent::{Source, Torrent};
@@ -240,6 +241,11 @@ impl Machine {
 
     pub(crate) fn progress(&self, now: Instant, torrent: TorrentKey) -> Option<Progress> {
         self.torrents.get(torrent).map(|torrent| torrent.progress(&self.cx, now, &self.peers))
+    }
+
+    pub(crate) fn peer_infos(&self, now: Instant, torrent: TorrentKey) -> impl Iterator<Item = PeerInfo> {
+        let torrent = self.torrents.get(torrent).into_iter();
+        torrent.flat_map(move |torrent| torrent.peer_infos(&self.cx, now, &self.peers))
     }
 
     pub(crate) fn torrent(&self, key: TorrentKey) -> Option<&Torrent> {

@@ -90,9 +90,19 @@ impl Requests {
         if self.refused {
             return 0;
         }
-        let depth = if self.snubbed { 1 } else { self.depth.min(self.kept_max) };
+        let depth = self.target();
         let room = depth.saturating_sub(self.outstanding.len());
         if room > depth / FILL_SHARE { room } else { 0 }
+    }
+
+    /// How many are to be outstanding, if there is so much to ask for.
+    pub(crate) fn target(&self) -> usize {
+        if self.snubbed { 1 } else { self.depth.min(self.kept_max) }
+    }
+
+    /// How many are outstanding.
+    pub(crate) fn len(&self) -> usize {
+        self.outstanding.len()
     }
 
     /// Notes that the peer keeps so many requests and no more (BEP 10, `reqq`).

@@ -295,6 +295,11 @@ impl Candidates {
         self.by_addr.len()
     }
 
+    /// Who named the address, if it is known.
+    pub(crate) fn source(&self, addr: SocketAddr) -> Option<Source> {
+        self.by_addr.get(&addr).map(|candidate| candidate.source)
+    }
+
     /// Whether the address is known.
     pub(crate) fn knows(&self, addr: SocketAddr) -> bool {
         self.by_addr.contains_key(&addr)

@@ -118,6 +118,11 @@ impl Choker {
         self.slots = (count + more).clamp(SLOTS_MIN.min(config.upload_slots), max);
     }
 
+    /// Whether it was given its slot by chance.
+    pub(crate) fn is_optimistic(&self, peer: PeerKey) -> bool {
+        self.optimistic.contains(&peer)
+    }
+
     /// The peers to unchoke until the next round, at most `slots` of those that are interested.
     pub(crate) fn rank(
         &mut self,

@@ -98,7 +98,12 @@ impl Download {
 
     /// Whether nothing is asked for because pieces on their way to disk take all the room.
     pub(super) fn waits_for_disk(&self, cx: &Cx) -> bool {
-        self.storing.len() > 0 && self.picker.asked_count() == 0 && self.may_open(cx) == 0
+        self.has_no_room(cx) && self.picker.asked_count() == 0
+    }
+
+    /// Whether no further piece may be opened before others are on disk.
+    pub(super) fn has_no_room(&self, cx: &Cx) -> bool {
+        self.storing.len() > 0 && self.may_open(cx) == 0
     }
 
     /// Fills the pipeline of a peer, as far as it lets us request.

@@ -85,6 +85,7 @@ impl Torrent {
             let first = !extended.greeted;
             let told = extended.on_handshake(cx, &hello);
             if let Some(client) = hello.client.filter(|_| first) {
+                extended.client = Some(client.as_str().into());
                 cx.event(Event::PeerNamed { torrent: self.key, addr, client });
             }
             told

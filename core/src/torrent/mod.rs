@@ -15,6 +15,7 @@ mod endgame;
 mod extended;
 mod fast;
 mod figures;
+mod listing;
 mod messages;
 mod metadata;
 mod pex;
