@@ -20,6 +20,8 @@ pub struct Signals(Arc<State>);
 
 struct State {
     asked: AtomicBool,
+    /// Whether a user, or whoever runs us, is among those who asked.
+    asked_by_user: AtomicBool,
     late_exit: AtomicU8,
     action: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -42,6 +44,7 @@ impl Signals {
     pub fn install() -> Result<Self, Failure> {
         let signals = Self(Arc::new(State {
             asked: AtomicBool::new(false),
+            asked_by_user: AtomicBool::new(false),
             late_exit: AtomicU8::new(Exit::Interrupted.code()),
             action: Mutex::new(None),
         }));
@@ -65,12 +68,12 @@ impl Signals {
     }
 
     fn on_signal(&self, signal: Signal) {
+        // A terminal that goes away is told of by the kernel and by the shell, and by systemd right
+        // behind its SIGTERM, in any order: nobody is impatient then.
+        if signal == Signal::Stop && self.0.asked_by_user.swap(true, Ordering::SeqCst) {
+            self.0.end();
+        }
         if self.0.asked.swap(true, Ordering::SeqCst) {
-            // A terminal that goes away is told of by the kernel and by the shell, and by systemd
-            // right behind its SIGTERM: nobody is impatient then.
-            if signal == Signal::Stop {
-                self.0.end();
-            }
             return;
         }
         let action = self.0.action.lock().unwrap_or_else(PoisonError::into_inner).take();

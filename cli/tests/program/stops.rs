@@ -15,7 +15,7 @@ const RUNTIMES: [&str; 2] = ["mio", "smol"];
 
 /// A download that has nobody to get anything from.
 fn lone(folder: &Folder, runtime: &str, more: &[&str]) -> Background {
-    let args = [&["many.torrent", "-o", "out", "-p", "0", "-r", runtime], more].concat();
+    let args = [&["many.torrent", "-o", runtime, "-p", "0", "-r", runtime], more].concat();
     let mut run = Background::start(folder, &args);
     run.line("added");
     run
@@ -51,9 +51,9 @@ fn a_signal_ends_an_unfinished_download_with_code_7_and_it_goes_on() {
             ended_in_order(&run, 7);
             assert!(began_at.elapsed() < Duration::from_secs(5));
         }
-        let args = ["many.torrent", "-o", "out", "-p", "0", "--peer", &addr, "-q", "-r", runtime];
+        let args = ["many.torrent", "-o", runtime, "-p", "0", "--peer", &addr, "-q", "-r", runtime];
         assert_eq!(folder.run(&args).done(), "");
-        assert_eq!(folder.read("out/many/large"), folder.read("data/many/large"));
+        assert_eq!(folder.read(&format!("{runtime}/many/large")), folder.read("data/many/large"));
     }
 }
 
