@@ -51,12 +51,11 @@ impl Machine {
 
     /// Wakes us when somebody in line may get something, if anybody is.
     pub(super) fn set_limits_timer(&mut self) {
-        if self.cx.limits.tick_at.is_none() {
-            self.cx.limits.tick_at = self.cx.limits.wake_at(self.cx.now);
-            match self.cx.limits.tick_at {
-                Some(at) => self.cx.timers.set(TimerKey::Limits, at),
-                None => self.cx.timers.clear(TimerKey::Limits),
-            }
+        if self.cx.limits.tick_at.is_none()
+            && let Some(at) = self.cx.limits.wake_at(self.cx.now)
+        {
+            self.cx.limits.tick_at = Some(at);
+            self.cx.timers.set(TimerKey::Limits, at);
         }
     }
 }
