@@ -148,7 +148,10 @@ impl WebSeed {
 
     /// A run has failed, in part or whole. Returns how long the web seed rests; `None`: for ever.
     pub(crate) fn on_failure(&mut self, now: Instant, failure: &FetchFailure) -> Option<Duration> {
-        self.failures = self.failures.saturating_add(1);
+        // Runs that are under way together fail together: that is one failure.
+        if !matches!(self.rest, Rest::Until(at) if at > now) {
+            self.failures = self.failures.saturating_add(1);
+        }
         self.run_count = (self.run_count / 2).max(RUN_COUNT_START.min(self.run_count));
         let start = match &failure.error {
             FetchError::Url(_) | FetchError::Redirect(_) => {
@@ -163,7 +166,7 @@ impl WebSeed {
                 REST_LONG
             }
         };
-        let doubled = start.saturating_mul(1 << (self.failures - 1).min(16));
+        let doubled = start.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         let rest = failure.retry_after.unwrap_or_default().max(doubled).min(REST_MAX);
         self.rest(now, rest);
         Some(rest)
@@ -239,16 +242,19 @@ mod tests {
     fn rests_grow_and_end_with_a_success() {
         let mut seeds = seeds();
         let seed = &mut seeds.seeds[0];
-        let rest = |seed: &mut WebSeed, error, after| {
-            seed.on_failure(at(0), &failure(error, after)).map(|rest| rest.as_secs())
+        let rest = |seed: &mut WebSeed, secs, error, after| {
+            seed.on_failure(at(secs), &failure(error, after)).map(|rest| rest.as_secs())
         };
-        assert_eq!(rest(seed, FetchError::Timeout, None), Some(10));
-        assert_eq!(rest(seed, FetchError::Status(503), Some(90)), Some(90));
-        assert_eq!(rest(seed, FetchError::Status(503), Some(1 << 40)), Some(3600));
-        assert_eq!((seed.wants(at(3599)), seed.wants(at(3600))), (0, RUN_COUNT_START));
-        seed.on_success(at(3600), &Run { number: 0, blocks: Vec::new(), begun_at: at(3600) });
-        assert_eq!(rest(seed, FetchError::Status(404), None), Some(600));
-        assert_eq!(rest(seed, FetchError::Redirect(String::new()), None), None);
+        assert_eq!(rest(seed, 0, FetchError::Timeout, None), Some(10));
+        // The run beside it.
+        assert_eq!(rest(seed, 1, FetchError::Timeout, None), Some(10));
+        assert_eq!(rest(seed, 11, FetchError::Timeout, None), Some(20));
+        assert_eq!(rest(seed, 31, FetchError::Status(503), Some(90)), Some(90));
+        assert_eq!(rest(seed, 121, FetchError::Status(503), Some(1 << 40)), Some(3600));
+        assert_eq!((seed.wants(at(3720)), seed.wants(at(3721))), (0, RUN_COUNT_START));
+        seed.on_success(at(3721), &Run { number: 0, blocks: Vec::new(), begun_at: at(3721) });
+        assert_eq!(rest(seed, 3721, FetchError::Status(404), None), Some(600));
+        assert_eq!(rest(seed, 3721, FetchError::Redirect(String::new()), None), None);
         assert_eq!((seed.wants(at(1 << 30)), seeds.next_at(at(0))), (0, None));
     }
 
