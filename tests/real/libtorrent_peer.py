@@ -1,14 +1,19 @@
 """libtorrent as a test peer, driven by its Python bindings.
 
-    libtorrent_peer.py create PATH TORRENT --tracker URL --piece-length BYTES [--private]
+    libtorrent_peer.py create PATH TORRENT --tracker URL --piece-length BYTES [--private] [--sorted] [--source TEXT]
     libtorrent_peer.py hash TORRENT
+    libtorrent_peer.py show TORRENT
+    libtorrent_peer.py link TORRENT
+    libtorrent_peer.py parse LINK
     libtorrent_peer.py seed  --listen A:P --dir DIR TORRENT...
     libtorrent_peer.py leech --listen A:P --dir DIR TORRENT...
 
 Peers come from the torrents' trackers and `--peer` alone: no DHT, no local discovery, and PEX
 only where it is asked for. Prints one JSON object per line and serves until SIGTERM: `ready` when
-everything is checked, `peer` for each address that it meets, `done` when every torrent is complete,
+everything is checked, `peer` for each address that it meets, and anew when what it thinks of it changes,
+`done` when every torrent is complete,
 with the payload bytes taken from each address, and `end` with the payload bytes sent in all.
+With `--log` every message that it gets and sends is a line on standard error.
 """
 
 import argparse
@@ -49,12 +54,21 @@ def say(**event):
 def create(args):
     storage = lt.file_storage()
     lt.add_files(storage, args.path)
+    if args.sorted:
+        entries = sorted((storage.file_path(index).encode(), storage.file_size(index))
+                         for index in range(storage.num_files()))
+        storage = lt.file_storage()
+        for path, size in entries:
+            storage.add_file(path.decode(), size)
     maker = lt.create_torrent(storage, piece_size=args.piece_length, flags=V1_ONLY)
     maker.add_tracker(args.tracker)
     maker.set_priv(args.private)
     lt.set_piece_hashes(maker, os.path.dirname(os.path.abspath(args.path)))
+    made = maker.generate()
+    if args.source:
+        made[b"info"][b"source"] = args.source
     with open(args.torrent, "wb") as out:
-        out.write(lt.bencode(maker.generate()))
+        out.write(lt.bencode(made))
     print(info_hash(args))
 
 
@@ -62,9 +76,36 @@ def info_hash(args):
     return lt.torrent_info(args.torrent).info_hashes().v1
 
 
+def show(torrent):
+    """What it reads out of a torrent beside the info-hash."""
+    info = lt.torrent_info(torrent)
+    # It mixes those of a tier, as BEP 12 has it.
+    say(trackers=sorted([entry.tier, entry.url] for entry in info.trackers()),
+        web_seeds=[seed["url"] for seed in info.web_seeds()],
+        comment=info.comment(), private=info.priv(), piece_length=info.piece_length())
+
+
+def parse(link):
+    """What it reads out of a magnet link."""
+    params = lt.parse_magnet_uri(link)
+    say(name=params.name, info_hash=str(params.info_hashes.v1), trackers=sorted(params.trackers),
+        web_seeds=params.url_seeds)
+
+
+def set_setting(settings, text):
+    """`KEY=VALUE`, with the type that the setting has."""
+    key, value = text.split("=", 1)
+    kind = type(lt.default_settings().get(key, ""))
+    settings[key] = value == "true" if kind is bool else kind(value)
+
+
 def session_of(args):
     settings = dict(SETTINGS)
     settings["listen_interfaces"] = args.listen
+    for text in args.setting:
+        set_setting(settings, text)
+    if args.log:
+        settings["alert_mask"] |= int(lt.alert.category_t.peer_log_notification)
     if args.up_limit:
         settings["upload_rate_limit"] = args.up_limit
     session = lt.session(settings)
@@ -87,6 +128,10 @@ def add(session, torrent, args):
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     if not args.pex:
         params.flags |= lt.torrent_flags.disable_pex
+    for flag in args.flag:
+        params.flags |= getattr(lt.torrent_flags, flag)
+    if args.priorities:
+        params.file_priorities = [int(priority) for priority in args.priorities.split(",")]
     return session.add_torrent(params)
 
 
@@ -103,14 +148,20 @@ def is_checked(handle):
     return handle.status().state not in checking
 
 
-def note_sources(handles, sources):
-    """Keeps the highest count per connection; peers that left are not forgotten."""
+def note_sources(handles, sources, met):
+    """Keeps the highest count per connection; peers that left are not forgotten. `met` has what was said
+    of each address."""
     for handle in handles:
         for peer in handle.get_peer_info():
             if peer.flags & (peer.connecting | peer.handshake):
                 continue
-            if not any(peer.ip[0] == address for (address, _), _ in sources):
-                say(event="peer", address=peer.ip[0])
+            known = {"client": peer.client.decode(errors="replace"),
+                     "extensions": bool(peer.flags & peer.supports_extensions),
+                     "upload_only": bool(peer.flags & peer.upload_only),
+                     "seed": bool(peer.flags & peer.seed)}
+            if met.get(peer.ip[0]) != known:
+                met[peer.ip[0]] = known
+                say(event="peer", address=peer.ip[0], **known)
             sources[(peer.ip, str(handle.info_hash()))] = peer.total_download
 
 
@@ -118,17 +169,17 @@ def run(args):
     session = session_of(args)
     handles = [add(session, torrent, args) for torrent in args.torrents]
     is_ready, is_done = False, False
-    sources = {}
+    sources, met = {}, {}
     stops = []
     signal.signal(signal.SIGTERM, lambda *_: stops.append(True))
     while not stops:
         session.wait_for_alert(20)
         for alert in session.pop_alerts():
             print(f"{time.monotonic():.3f} {alert}", file=sys.stderr, flush=True)
-        note_sources(handles, sources)
+        note_sources(handles, sources, met)
         if not is_ready and all(is_checked(handle) for handle in handles):
             is_ready = True
-            if args.mode == "seed" and not all(handle.status().is_seeding for handle in handles):
+            if args.mode == "seed" and not all(handle.status().is_finished for handle in handles):
                 sys.exit("the data to seed is not complete")
             say(event="ready")
             call(handles, args.peer)
@@ -152,7 +203,12 @@ def main():
     maker.add_argument("--tracker", required=True)
     maker.add_argument("--piece-length", type=int, required=True)
     maker.add_argument("--private", action="store_true")
+    maker.add_argument("--sorted", action="store_true", help="files by name, not as the folder has them")
+    maker.add_argument("--source")
     modes.add_parser("hash").add_argument("torrent")
+    modes.add_parser("show").add_argument("torrent")
+    modes.add_parser("link").add_argument("torrent")
+    modes.add_parser("parse").add_argument("link")
     for mode in ("seed", "leech"):
         peer = modes.add_parser(mode)
         peer.add_argument("--listen", required=True, help="ADDRESS:PORT")
@@ -160,12 +216,22 @@ def main():
         peer.add_argument("--up-limit", type=int, default=0, help="bytes per second")
         peer.add_argument("--peer", action="append", default=[], help="ADDRESS:PORT to call")
         peer.add_argument("--pex", action="store_true", help="exchange peers")
+        peer.add_argument("--setting", action="append", default=[], help="KEY=VALUE of libtorrent's settings")
+        peer.add_argument("--flag", action="append", default=[], help="a name of `torrent_flags`")
+        peer.add_argument("--priorities", help="one per file, by commas")
+        peer.add_argument("--log", action="store_true", help="say each message")
         peer.add_argument("torrents", nargs="+")
     args = parser.parse_args()
     if args.mode == "create":
         create(args)
     elif args.mode == "hash":
         print(info_hash(args))
+    elif args.mode == "show":
+        show(args.torrent)
+    elif args.mode == "link":
+        print(lt.make_magnet_uri(lt.torrent_info(args.torrent)))
+    elif args.mode == "parse":
+        parse(args.link)
     else:
         run(args)
 

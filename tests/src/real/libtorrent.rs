@@ -1,5 +1,6 @@
 //! libtorrent through `real/libtorrent_peer.py`.
 
+use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -45,6 +46,34 @@ impl Libtorrent {
     #[must_use]
     pub fn peer(mut self, address: Ipv4Addr) -> Self {
         self.command.arg("--peer").arg(format!("{address}:{PEER_PORT}"));
+        self
+    }
+
+    /// Sets one of libtorrent's settings, by its name there.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.command.arg("--setting").arg(format!("{name}={value}"));
+        self
+    }
+
+    /// Sets one of its `torrent_flags`.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.command.arg("--flag").arg(name);
+        self
+    }
+
+    /// Gives each file a priority, by commas; 0 is not wanted.
+    #[must_use]
+    pub fn priorities(mut self, priorities: &str) -> Self {
+        self.command.arg("--priorities").arg(priorities);
+        self
+    }
+
+    /// Says every message that it gets (`<==`) and sends (`==>`) on standard error.
+    #[must_use]
+    pub fn log(mut self) -> Self {
+        self.command.arg("--log");
         self
     }
 
@@ -113,6 +142,11 @@ pub(super) fn create_private(path: &Path, torrent: &Path, tracker: &str, piece_l
     check_output(creation(path, torrent, tracker, piece_len).arg("--private")).trim().to_owned()
 }
 
+/// The same with files by name, and with these further arguments.
+pub fn create_sorted(path: &Path, torrent: &Path, tracker: &str, piece_len: u32, more: &[&str]) -> String {
+    check_output(creation(path, torrent, tracker, piece_len).arg("--sorted").args(more)).trim().to_owned()
+}
+
 fn creation(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> Command {
     let mut command = Command::new(python());
     command.arg(script("libtorrent_peer.py")).arg("create").arg(path).arg(torrent);
@@ -135,8 +169,29 @@ pub fn payload_sent(mut seed: Program) -> u64 {
 
 /// The info-hash that libtorrent computes.
 pub fn info_hash(torrent: &Path) -> String {
-    let mut command = Command::new(python());
-    check_output(command.arg(script("libtorrent_peer.py")).arg("hash").arg(torrent)).trim().to_owned()
+    ask("hash", torrent).trim().to_owned()
+}
+
+/// What libtorrent reads out of a torrent beside that: trackers with their tiers, web seeds, comment.
+pub fn show(torrent: &Path) -> serde_json::Value {
+    serde_json::from_str(&ask("show", torrent)).expect("it is JSON")
+}
+
+/// The magnet link that libtorrent makes of a torrent.
+pub fn link(torrent: &Path) -> String {
+    ask("link", torrent).trim().to_owned()
+}
+
+/// What libtorrent reads out of a link: name, info-hash, trackers, web seeds.
+///
+/// # Panics
+/// If it refuses the link.
+pub fn parse_link(link: &str) -> serde_json::Value {
+    serde_json::from_str(&ask("parse", link)).expect("it is JSON")
+}
+
+fn ask(what: &str, of: impl AsRef<OsStr>) -> String {
+    check_output(Command::new(python()).arg(script("libtorrent_peer.py")).arg(what).arg(of))
 }
 
 /// Whether the bindings can be loaded.

@@ -8,6 +8,8 @@
 mod aria2;
 mod lab;
 pub mod libtorrent;
+pub mod mktorrent;
+pub mod nginx;
 pub mod opentracker;
 mod payload;
 pub mod peerless;
@@ -46,10 +48,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("transmission-daemon", "transmission-daemon"),
     ("aria2c", "aria2"),
     ("opentracker", "opentracker"),
+    ("mktorrent", "mktorrent"),
+    ("nginx", "nginx-light"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("ip", "iproute2"),
@@ -256,6 +260,15 @@ pub fn hostile(lab: &Lab, host: &Host, kind: &str, port: u16) -> Program {
     let mut command = lab.command(host, python());
     command.arg(script("hostile.py")).arg(kind).arg(port.to_string());
     let mut program = Program::spawn(lab, &format!("hostile-{kind}"), command);
+    program.wait_output("ready", STEP_TIMEOUT);
+    program
+}
+
+/// A web server of what is in the host's folder, on `port`, that has its ways: see `web_server.py`.
+pub fn web_server(lab: &Lab, host: &Host, port: u16) -> Program {
+    let mut command = lab.command(host, python());
+    command.arg(script("web_server.py")).arg(host.address.to_string()).arg(port.to_string()).arg(&host.dir);
+    let mut program = Program::spawn(lab, "web-server", command);
     program.wait_output("ready", STEP_TIMEOUT);
     program
 }

@@ -47,6 +47,8 @@ pub enum PayloadKind {
     Tiny,
     /// Seven pieces in three files, one of them empty, one in a folder: for what is repeated often.
     Few,
+    /// One file of sixteen pieces, with a space in its name.
+    One,
 }
 
 impl PayloadKind {
@@ -60,13 +62,14 @@ impl PayloadKind {
             Self::Tree => "tree of 300 – ツリー",
             Self::Tiny => "tiny.bin",
             Self::Few => "few",
+            Self::One => "one file.bin",
         }
     }
 
     const fn piece_len(self) -> u32 {
         match self {
             Self::Big => 256 << 10,
-            Self::Tree => 64 << 10,
+            Self::Tree | Self::One => 64 << 10,
             Self::Few => 32 << 10,
             Self::Tiny => 16 << 10,
         }
@@ -77,6 +80,7 @@ impl PayloadKind {
         match self {
             Self::Big => write_random(&top, 1, BIG_LEN),
             Self::Tiny => write_random(&top, 2, 5000),
+            Self::One => write_random(&top, 3, 1_000_000),
             Self::Few => {
                 fs::create_dir_all(top.join("folder")).expect("a folder");
                 for (index, (path, len)) in FEW_FILES.into_iter().enumerate() {
@@ -143,6 +147,15 @@ impl Payload {
         Self { kind: self.kind, data: self.data.clone(), torrent, info_hash: self.info_hash.clone() }
     }
 
+    /// The same data with a torrent in `dir` that names these web seeds and no tracker.
+    #[must_use]
+    pub fn with_web_seeds(&self, dir: &Path, urls: &[&str]) -> Self {
+        let torrent = dir.join(format!("{}.web.torrent", self.kind.name()));
+        let web_seeds = urls.iter().flat_map(|url| ["--web-seed", url]);
+        peerless::edit(&self.torrent, &torrent, &web_seeds.chain(["--no-trackers"]).collect::<Vec<_>>());
+        Self { kind: self.kind, data: self.data.clone(), torrent, info_hash: self.info_hash.clone() }
+    }
+
     /// The same data with a private torrent in `dir`, made by libtorrent.
     #[must_use]
     pub fn private(&self, dir: &Path) -> Self {
@@ -151,15 +164,22 @@ impl Payload {
         Self { kind: self.kind, data: self.data.clone(), torrent, info_hash }
     }
 
-    /// [`PayloadKind::Few`] in a folder of the lab, with a torrent that `peerless create` made.
+    /// [`PayloadKind::Few`], made as by [`Payload::of`].
+    #[must_use]
+    pub fn few(lab: &Lab) -> Self {
+        Self::of(lab, PayloadKind::Few)
+    }
+
+    /// A payload in a folder of the lab, with a torrent that `peerless create` made.
     ///
     /// # Panics
     /// If there is no room for it.
     #[must_use]
-    pub fn few(lab: &Lab) -> Self {
-        let (kind, data) = (PayloadKind::Few, lab.dir().join("few"));
+    pub fn of(lab: &Lab, kind: PayloadKind) -> Self {
+        let data = lab.dir().join(format!("source of {}", kind.name()));
+        fs::create_dir_all(&data).expect("a folder for a payload");
         kind.write(&data);
-        let torrent = lab.dir().join("few.torrent");
+        let torrent = lab.dir().join(kind.name()).with_extension("torrent");
         let info_hash = peerless::create(&data.join(kind.name()), &torrent, TRACKER_URL, kind.piece_len());
         Self { kind, data, torrent, info_hash }
     }

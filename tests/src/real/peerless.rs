@@ -84,6 +84,23 @@ impl Peerless {
     }
 }
 
+/// Makes a torrent of `path` with further arguments.
+pub fn create_with(path: &Path, torrent: &Path, more: &[&str]) {
+    let mut command = Command::new(binary());
+    check_output(command.arg("create").arg(path).arg("--output").arg(torrent).args(more));
+}
+
+/// Changes a torrent, which goes into another file.
+pub fn edit(torrent: &Path, output: &Path, more: &[&str]) {
+    let mut command = Command::new(binary());
+    check_output(command.arg("edit").arg(torrent).arg("--output").arg(output).args(more));
+}
+
+/// The magnet link of a torrent.
+pub fn link(torrent: &Path) -> String {
+    check_output(Command::new(binary()).arg("magnet").arg(torrent)).trim().to_owned()
+}
+
 /// All JSON events of a type in what a program has printed so far.
 pub fn events(output: &Path, kind: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(output).expect("the output is UTF-8");
@@ -100,17 +117,22 @@ pub fn have_count(output: &Path) -> u64 {
 
 /// Makes a v1 torrent of `path` and gives its info-hash.
 pub(super) fn create(path: &Path, torrent: &Path, tracker: &str, piece_len: u32) -> String {
-    let mut command = Command::new(binary());
-    command.arg("create").arg(path).arg("--output").arg(torrent).args(["--tracker", tracker]);
-    check_output(command.args(["--piece-length", &piece_len.to_string()]));
+    create_with(path, torrent, &["--tracker", tracker, "--piece-length", &piece_len.to_string()]);
     info_hash(torrent)
 }
 
 /// The info-hash that `peerless info` gives.
 pub fn info_hash(torrent: &Path) -> String {
-    let info = check_output(Command::new(binary()).arg("info").arg("--json").arg(torrent));
-    let info: Value = serde_json::from_str(&info).expect("info prints JSON");
-    info["info_hash"].as_str().expect("a v1 info-hash").to_owned()
+    info(torrent)["info_hash"].as_str().expect("a v1 info-hash").to_owned()
+}
+
+/// What `peerless info` says of a torrent or a link.
+///
+/// # Panics
+/// If it can't be read.
+pub fn info(source: impl AsRef<OsStr>) -> Value {
+    let info = check_output(Command::new(binary()).arg("info").arg("--json").arg(source));
+    serde_json::from_str(&info).expect("info prints JSON")
 }
 
 /// The program under test: `PEERLESS_BIN`, or built in release now.

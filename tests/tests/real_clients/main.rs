@@ -4,6 +4,8 @@
 //! `cargo test -p peerless-tests --test real_clients`, as root. `tests/run` installs what it needs.
 
 #[cfg(target_os = "linux")]
+mod creation;
+#[cfg(target_os = "linux")]
 mod failing_calls;
 #[cfg(target_os = "linux")]
 mod faults;

@@ -1,0 +1,63 @@
+//! nginx, for web seeds.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Host, Lab, Program, STEP_TIMEOUT, check_output};
+
+/// Where it listens.
+pub const PORT: u16 = 8080;
+
+/// Serves the host's folder; `locations` are further lines of its configuration. Each request is a line
+/// of its output: the address that asks, the request, the status and the bytes sent.
+pub fn start(lab: &Lab, host: &Host, locations: &str) -> Program {
+    start_at(lab, host, host.address.into(), locations)
+}
+
+/// The same at this address of the host.
+///
+/// # Panics
+/// If its files can't be written, or it does not come up.
+pub fn start_at(lab: &Lab, host: &Host, address: IpAddr, locations: &str) -> Program {
+    let own = host.dir.with_extension("nginx");
+    fs::create_dir_all(&own).expect("a folder for nginx");
+    let config = own.join("nginx.conf");
+    fs::write(&config, configuration(host, address, locations, &own.display().to_string()))
+        .expect("its configuration is written");
+    let mut command = lab.command(host, "nginx");
+    command.arg("-c").arg(&config).arg("-e").arg("stderr");
+    let mut program = Program::spawn(lab, "nginx", command);
+    let place = SocketAddr::new(address, PORT).to_string();
+    program.wait_for("taking connections", STEP_TIMEOUT, || {
+        check_output(lab.command(host, "ss").arg("-Hltn")).contains(&place)
+    });
+    program
+}
+
+fn configuration(host: &Host, address: IpAddr, locations: &str, own: &str) -> String {
+    let place = SocketAddr::new(address, PORT);
+    format!(
+        r#"user root;
+        daemon off;
+        worker_processes 1;
+        pid {own}/pid;
+        events {{}}
+        http {{
+            log_format requests '$remote_addr "$request" $status $body_bytes_sent $http_range';
+            access_log /dev/stdout requests;
+            default_type application/octet-stream;
+            client_body_temp_path {own}/body;
+            proxy_temp_path {own}/proxy;
+            fastcgi_temp_path {own}/fastcgi;
+            scgi_temp_path {own}/scgi;
+            uwsgi_temp_path {own}/uwsgi;
+            server {{
+                listen {place};
+                root "{root}";
+                {locations}
+            }}
+        }}
+        "#,
+        root = host.dir.display(),
+    )
+}
