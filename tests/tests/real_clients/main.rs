@@ -23,6 +23,8 @@ mod resume;
 mod trackers;
 #[cfg(target_os = "linux")]
 mod transfers;
+#[cfg(target_os = "linux")]
+mod web_seeds;
 
 /// Where there are no network namespaces, this target fails instead of passing with nothing done.
 #[cfg(not(target_os = "linux"))]
