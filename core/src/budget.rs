@@ -91,10 +91,14 @@ impl Budget {
         std::mem::replace(&mut self.short, false)
     }
 
-    /// The torrents that waited for room, once pieces have made some.
+    /// Whether pieces have made room since this was last called.
+    pub(crate) const fn take_freed(&mut self) -> bool {
+        std::mem::replace(&mut self.freed, false)
+    }
+
+    /// The torrents that waited for room.
     pub(crate) fn take_starved(&mut self) -> BTreeSet<TorrentKey> {
-        let freed = std::mem::take(&mut self.freed);
-        if freed { std::mem::take(&mut self.starved) } else { BTreeSet::new() }
+        std::mem::take(&mut self.starved)
     }
 
     pub(crate) fn open_piece(&mut self, len: u32) {

@@ -59,6 +59,9 @@ impl Limiter {
 
     /// When somebody in line may move something, on a tick after `now`.
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        if self.down.line.is_empty() && self.up.line.is_empty() {
+            return None;
+        }
         let ready = [&self.down, &self.up].into_iter().filter_map(Meter::ready_at).min()?;
         let ticks = ready.max(now).since_start().as_nanos() / TICK.as_nanos() + 1;
         Some(Instant::from_start(TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))))
@@ -209,9 +212,6 @@ impl Meter {
 
     /// When a bucket that somebody waits for has something.
     fn ready_at(&self) -> Option<Instant> {
-        if self.line.is_empty() {
-            return None;
-        }
         let own = |mover: &Mover| self.torrents.get(&mover.0);
         let of_torrents =
             self.line.iter().map(|mover| own(mover).map_or(Some(Instant::START), Bucket::ready_at));

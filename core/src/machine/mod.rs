@@ -463,12 +463,8 @@ impl Machine {
                 }
             }
         }
-        loop {
-            let starved = self.cx.budget.take_starved();
-            if starved.is_empty() {
-                break;
-            }
-            for key in starved {
+        while self.cx.budget.take_freed() {
+            for key in self.cx.budget.take_starved() {
                 if let Some(torrent) = self.torrents.get_mut(key) {
                     torrent.on_room(&mut self.cx, &mut self.peers);
                 }

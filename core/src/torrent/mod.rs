@@ -281,8 +281,11 @@ impl Torrent {
             download.fill(cx, peer);
             download.note_endgame(cx, &self.down, was_endgame);
         }
-        self.refill(cx, peers);
-        self.pump_metadata(cx, peers);
+        match &self.phase {
+            Phase::Leeching(download) if download.refill => self.refill(cx, peers),
+            Phase::Metadata(_) => self.pump_metadata(cx, peers),
+            Phase::Leeching(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => {}
+        }
         if self.slots_changed {
             self.fill_slots(cx, peers);
         }

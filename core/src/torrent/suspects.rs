@@ -98,20 +98,26 @@ impl Suspects {
     /// Whether the verdict on another piece may tell of bad blocks in this one.
     fn may_tell(&self, piece: PieceIndex, givers: &[Option<Giver>]) -> bool {
         let is_giver_of = |suspect: &PieceIndex| self.verdicts.has_giver_of(*suspect, givers);
-        is_mixed(givers) && !self.restricted.contains_key(&piece) && self.restricted.keys().any(is_giver_of)
+        !self.restricted.is_empty()
+            && is_mixed(givers)
+            && !self.restricted.contains_key(&piece)
+            && self.restricted.keys().any(is_giver_of)
     }
 
     /// Those of several givers of a piece who have no share in a good one yet.
     fn unproven(&self, givers: &[Option<Giver>]) -> Vec<Giver> {
-        let is_proven = |giver: &Giver| self.proven.contains(&giver.peer);
-        let unproven = changes(givers).filter(|giver| !is_proven(giver));
-        if is_mixed(givers) { unproven.collect() } else { Vec::new() }
+        if !is_mixed(givers) {
+            return Vec::new();
+        }
+        changes(givers).filter(|giver| !self.proven.contains(&giver.peer)).collect()
     }
 }
 
 /// Whether more than one gave these blocks. What one alone gave speaks for itself.
 fn is_mixed(givers: &[Option<Giver>]) -> bool {
-    givers.iter().any(|giver| Some(giver) != givers.first())
+    let mut keys = givers.iter().map(|giver| giver.map(|giver| giver.peer));
+    let first = keys.next();
+    keys.any(|key| Some(key) != first)
 }
 
 /// The givers, without those that gave the block before too.
