@@ -65,6 +65,8 @@ pub struct Net {
     pub cut_after: Option<Range<Duration>>,
     /// How often, in 1000 parts of a stream, one is held up for this long.
     pub stall: Option<(usize, Duration)>,
+    /// Added to the delay of each part of a stream, which still comes in order; `None`: nothing.
+    pub jitter: Option<Range<Duration>>,
     /// How many of 1000 datagrams are lost.
     pub datagram_loss: usize,
     /// How long a disk job takes.
@@ -83,6 +85,7 @@ impl Default for Net {
             rechunk: true,
             cut_after: None,
             stall: None,
+            jitter: None,
             datagram_loss: 0,
             job_delay: millis(1)..millis(20),
             tracker_delay: millis(20)..millis(200),
@@ -103,6 +106,15 @@ impl Default for Speed {
     fn default() -> Self {
         Self { up: 1_000_000, down: 4_000_000 }
     }
+}
+
+/// How fast a node's own disk is.
+#[derive(Clone, Debug)]
+pub struct DiskPace {
+    /// How long a job takes beside its bytes.
+    pub delay: Range<Duration>,
+    /// Bytes per second that it reads and writes, one job after the other; `None`: as fast as need be.
+    pub rate: Option<u64>,
 }
 
 /// The time that `len` bytes take at `rate` bytes per second.

@@ -5,6 +5,7 @@
 
 mod datagrams;
 mod flow;
+mod place;
 mod queue;
 mod work;
 
@@ -23,7 +24,7 @@ use peerless_core::{
 pub use self::datagrams::UdpTracker;
 use self::queue::{Scheduled, What};
 use crate::host::Host;
-use crate::link::{Conn, Link, LinkKey, Net, NodeId, Speed};
+use crate::link::{Conn, DiskPace, Link, LinkKey, Net, NodeId, Speed};
 use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::Tracker;
@@ -52,7 +53,7 @@ pub struct Swarm {
     nodes: Vec<Node>,
     addrs: BTreeMap<SocketAddr, NodeId>,
     links: Slab<LinkKey, Link>,
-    complete_count: usize,
+    completions: Vec<(Instant, NodeId)>,
     /// Buffers for the next parts of streams.
     spare: Vec<Vec<u8>>,
 }
@@ -65,6 +66,13 @@ struct Node {
     down_free_at: Instant,
     dial_count: u16,
     down: bool,
+    /// Added to the delay of each of its links.
+    delay: Duration,
+    /// Whether dials to it get lost.
+    behind_nat: bool,
+    /// How fast its disk is, if it differs from the others'.
+    disk_pace: Option<DiskPace>,
+    disk_free_at: Instant,
     actor: Actor,
 }
 
@@ -132,7 +140,7 @@ impl Swarm {
             nodes: Vec::new(),
             addrs: BTreeMap::new(),
             links: Slab::default(),
-            complete_count: 0,
+            completions: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -303,7 +311,13 @@ impl Swarm {
     /// How many torrents have been completed, on all hosts.
     #[must_use]
     pub const fn complete_count(&self) -> usize {
-        self.complete_count
+        self.completions.len()
+    }
+
+    /// When torrents were completed, and on which hosts, in order.
+    #[must_use]
+    pub fn completions(&self) -> &[(Instant, NodeId)] {
+        &self.completions
     }
 
     /// Runs until `done`, which is asked after each step; false if `limit` of virtual time passed
@@ -384,7 +398,7 @@ impl Swarm {
                     let before = host.completed.len();
                     host.note(now, event);
                     let more = host.completed.len() - before;
-                    self.complete_count += more;
+                    self.completions.extend((0..more).map(|_| (now, node)));
                 }
             }
         }
@@ -436,6 +450,10 @@ impl Swarm {
             down_free_at: now,
             dial_count: 0,
             down: false,
+            delay: Duration::ZERO,
+            behind_nat: false,
+            disk_pace: None,
+            disk_free_at: now,
             actor,
         });
         node

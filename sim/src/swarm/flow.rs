@@ -14,8 +14,8 @@ const DIAL_PORT_MIN: u16 = 32_768;
 impl Swarm {
     /// Calls an address; `key` is the session's name for the connection.
     pub(super) fn dial(&mut self, node: NodeId, key: Option<PeerKey>, to: SocketAddr) {
-        let latency = pick(&mut self.rng, &self.net.latency);
         let target = self.addrs.get(&to).copied();
+        let latency = self.link_delay(node, target);
         let caller = &mut self.nodes[node.0];
         caller.dial_count = (caller.dial_count + 1) % DIAL_PORT_MIN;
         let from = SocketAddr::new(caller.addr.ip(), DIAL_PORT_MIN + caller.dial_count);
@@ -28,7 +28,7 @@ impl Swarm {
             self.host_mut(node).conns.insert(peer, Conn { link, side: 0 });
         }
         match target.map(|target| &self.nodes[target.0]) {
-            Some(node) if matches!(node.actor, Actor::Silent) => {}
+            Some(node) if node.behind_nat || matches!(node.actor, Actor::Silent) => {}
             Some(node) if !node.down => self.schedule(self.now + latency, What::Dialled(link)),
             Some(_) | None => self.schedule(self.now + 2 * latency, What::DialAnswered(link, false)),
         }
@@ -146,13 +146,14 @@ impl Swarm {
     pub(super) fn on_departed(&mut self, conn: Conn) {
         let (now, stall) = (self.now, self.net.stall);
         let held = stall.filter(|&(per_mille, _)| self.rng.below(1000) < per_mille);
+        let jitter = self.jitter();
         let Some(link) = self.links.get_mut(conn.link) else {
             return;
         };
         let pipe = &mut link.pipes[conn.side];
         pipe.sending = false;
         let len = pipe.flight.back().map_or(0, Vec::len);
-        let mut arrives_at = pipe.last_arrival.max(now + link.latency);
+        let mut arrives_at = pipe.last_arrival.max(now + link.latency + jitter);
         if let Some((_, time)) = held {
             arrives_at = arrives_at + time;
         }

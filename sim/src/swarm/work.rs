@@ -31,7 +31,7 @@ impl Swarm {
             | Job::Save { .. }
             | Job::Metadata { .. }
             | Job::CheckBind { .. }
-            | Job::Record { .. } => pick(&mut self.rng, &self.net.job_delay),
+            | Job::Record { .. } => self.disk_time(node, &job),
         };
         let host = self.host_mut(node);
         host.disk.ask(&job);
