@@ -104,6 +104,19 @@ impl Lab {
         host
     }
 
+    /// Gives the host a second address.
+    pub fn second_address(&self, host: &Host) -> Ipv4Addr {
+        let [a, b, c, number] = host.address.octets();
+        let second = Ipv4Addr::new(a, b, c, number + 100);
+        self.shell(&format!("ip -n {} addr add {second}/24 dev eth0", host.name));
+        second
+    }
+
+    /// Takes an address away from the host.
+    pub fn take_address(&self, host: &Host, address: Ipv4Addr) {
+        self.shell(&format!("ip -n {} addr del {address}/24 dev eth0", host.name));
+    }
+
     /// A command that will run on `host`.
     pub fn command(&self, host: &Host, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.enter();

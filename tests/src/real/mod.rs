@@ -14,9 +14,11 @@ pub mod opentracker;
 mod payload;
 pub mod peerless;
 mod program;
+pub mod socks;
 mod transmission;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Once, OnceLock};
@@ -48,12 +50,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("transmission-daemon", "transmission-daemon"),
     ("aria2c", "aria2"),
     ("opentracker", "opentracker"),
     ("mktorrent", "mktorrent"),
     ("nginx", "nginx-light"),
+    ("microsocks", "microsocks"),
+    ("danted", "dante-server"),
+    ("ss", "iproute2"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("ip", "iproute2"),
@@ -271,6 +276,13 @@ pub fn web_server(lab: &Lab, host: &Host, port: u16) -> Program {
     let mut program = Program::spawn(lab, "web-server", command);
     program.wait_output("ready", STEP_TIMEOUT);
     program
+}
+
+/// Whether somebody on `host` takes connections there.
+fn listens(lab: &Lab, host: &Host, place: SocketAddr) -> bool {
+    let wanted = place.to_string();
+    let listing = check_output(lab.command(host, "ss").arg("-Hltn"));
+    listing.lines().any(|line| line.split_whitespace().nth(3) == Some(&wanted))
 }
 
 /// Whether `program` runs and ends with code 0; its output is dropped.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Host, Lab, Program, STEP_TIMEOUT, check_output};
+use super::{Host, Lab, Program, STEP_TIMEOUT, listens};
 
 /// Where it listens.
 pub const PORT: u16 = 8080;
@@ -27,10 +27,7 @@ pub fn start_at(lab: &Lab, host: &Host, address: IpAddr, locations: &str) -> Pro
     let mut command = lab.command(host, "nginx");
     command.arg("-c").arg(&config).arg("-e").arg("stderr");
     let mut program = Program::spawn(lab, "nginx", command);
-    let place = SocketAddr::new(address, PORT).to_string();
-    program.wait_for("taking connections", STEP_TIMEOUT, || {
-        check_output(lab.command(host, "ss").arg("-Hltn")).contains(&place)
-    });
+    program.wait_for("taking connections", STEP_TIMEOUT, || listens(lab, host, (address, PORT).into()));
     program
 }
 

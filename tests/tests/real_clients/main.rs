@@ -20,6 +20,8 @@ mod pex;
 #[cfg(target_os = "linux")]
 mod resume;
 #[cfg(target_os = "linux")]
+mod routes;
+#[cfg(target_os = "linux")]
 mod trackers;
 #[cfg(target_os = "linux")]
 mod transfers;
