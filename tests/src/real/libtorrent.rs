@@ -8,7 +8,7 @@ use std::process::Command;
 use super::{Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, check_output, python, script, succeeds};
 
 /// What a leech prints once all its torrents are complete.
-pub(super) const DONE: &str = r#""event": "done""#;
+pub const DONE: &str = r#""event": "done""#;
 
 /// A libtorrent peer to be started in a lab.
 #[derive(Debug)]
@@ -98,6 +98,16 @@ impl Libtorrent {
 /// What a libtorrent peer prints when it has met another one at `address`.
 pub fn met(address: Ipv4Addr) -> String {
     format!(r#""event": "peer", "address": "{address}""#)
+}
+
+/// All that a libtorrent peer said of the one at `address`, in order: what it thinks of it.
+///
+/// # Panics
+/// If a line is no JSON.
+pub fn thoughts_of(peer: &Program, address: Ipv4Addr) -> Vec<serde_json::Value> {
+    let output = peer.output();
+    let lines = output.lines().filter(|line| line.contains(&met(address)));
+    lines.map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 /// Seeds data that is put into the host's folder, with at most `up_limit` bytes per second.

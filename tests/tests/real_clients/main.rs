@@ -6,6 +6,8 @@
 #[cfg(target_os = "linux")]
 mod creation;
 #[cfg(target_os = "linux")]
+mod extensions;
+#[cfg(target_os = "linux")]
 mod failing_calls;
 #[cfg(target_os = "linux")]
 mod faults;
