@@ -155,6 +155,8 @@ impl Disk {
                     place.written.remove(piece);
                 }
             }
+            // What has survived lies on the disk: the next loss of power can't take it.
+            place.synced = place.written.clone();
             place.phase = Phase::Closed;
         }
     }
