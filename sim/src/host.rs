@@ -10,6 +10,7 @@ use peerless_core::{Config, Event, Input, Instant, Output, PeerKey, Progress, Se
 
 use crate::disk::Disk;
 use crate::link::Conn;
+use crate::tally::Tally;
 use crate::watch::Watch;
 
 /// The most bytes that may wait to be sent to one peer: a full queue of 500 requests served at
@@ -38,6 +39,8 @@ pub struct Host {
     pub config: Config,
     /// Looks at what it asks for, if that is wanted.
     pub watch: Option<Box<Watch>>,
+    /// Counts what it hears, if that is wanted.
+    pub tally: Option<Box<Tally>>,
     /// How often its timeout came.
     pub wake_count: usize,
     /// How often it has died.
@@ -62,6 +65,7 @@ impl Host {
             wake_at: None,
             config,
             watch: None,
+            tally: None,
             wake_count: 0,
             life: 0,
             digest: DefaultHasher::new(),
@@ -117,6 +121,9 @@ impl Host {
         if let Some(watch) = &mut self.watch {
             watch.gone(peer);
         }
+        if let Some(tally) = &mut self.tally {
+            tally.gone(peer);
+        }
         self.conns.remove(&peer)
     }
 
@@ -156,6 +163,9 @@ impl Host {
 
     /// Gives the session bytes of a peer; message by message if a watch is to see what each does.
     pub fn receive(&mut self, now: Instant, peer: PeerKey, mut bytes: &[u8]) {
+        if let Some(tally) = &mut self.tally {
+            tally.heard(peer, bytes);
+        }
         while !bytes.is_empty() {
             let len = self.watch.as_mut().map_or(bytes.len(), |watch| watch.heard(peer, bytes));
             let (first, rest) = bytes.split_at(len);

@@ -2,13 +2,24 @@
 //!
 //! One number decides everything that happens, so that what was seen once is seen again.
 
+#[cfg(feature = "scenarios")]
+pub mod bound;
 pub mod disk;
 pub mod host;
 pub mod link;
+#[cfg(feature = "scenarios")]
+pub mod picture;
 pub mod puppet;
+#[cfg(feature = "scenarios")]
+pub mod report;
+#[cfg(feature = "scenarios")]
+pub mod run;
 pub mod sample;
+#[cfg(feature = "scenarios")]
+pub mod scenario;
 pub mod speak;
 pub mod swarm;
+pub mod tally;
 pub mod tracker;
 pub mod watch;
 pub mod web;

@@ -1,0 +1,257 @@
+//! Pictures of a report, as SVG. They show what the report says and nothing else.
+
+use std::error::Error;
+
+use plotters::prelude::{
+    ChartBuilder, IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
+};
+use plotters::style::{BLACK, Color, IntoFont};
+
+use crate::report::{Report, time_words};
+use crate::run::Moment;
+
+/// Width and height in pixels: two fit beside each other on a page.
+const SIZE: (u32, u32) = (640, 360);
+
+/// The most points of a curve; more can't be told apart.
+const POINT_COUNT_MAX: usize = 200;
+
+/// Colours that people with any kind of sight can tell apart (Okabe, Ito, "Color Universal Design", 2008).
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(90, 90, 90),
+];
+
+/// The file names of all pictures, in the order of [`draw`].
+pub const NAMES: [&str; 6] =
+    ["completion.svg", "upload.svg", "peers.svg", "entropy.svg", "copies.svg", "shares.svg"];
+
+/// One curve.
+struct Curve {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// What a picture shows.
+struct Chart {
+    title: String,
+    x: &'static str,
+    y: &'static str,
+    x_label: fn(f64) -> String,
+    y_label: fn(f64) -> String,
+    /// The least that the upper end of the vertical axis is.
+    y_max: f64,
+    curves: Vec<Curve>,
+}
+
+/// All pictures of a report, each with its file name.
+///
+/// # Errors
+/// When the plotting library can't draw one.
+pub fn draw(report: &Report) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let charts =
+        [completion(report), upload(report), peers(report), entropy(report), copies(report), shares(report)];
+    let drawn = NAMES.into_iter().zip(charts).map(|(name, chart)| Ok((name, chart.svg()?)));
+    drawn.collect()
+}
+
+fn completion(report: &Report) -> Chart {
+    let mut curves: Vec<Curve> = report
+        .times
+        .iter()
+        .map(|(group, times)| {
+            let group = &report.groups[*group];
+            Curve { name: group.name.clone(), points: distribution(times, group.count) }
+        })
+        .collect();
+    if let Some(bound) = report.bound {
+        curves.push(Curve {
+            name: "fluid bound".to_owned(),
+            points: vec![(bound.seconds, 0.0), (bound.seconds, 1.0)],
+        });
+    }
+    Chart {
+        title: title(report, "time to complete"),
+        x: "time since a peer came",
+        y: "peers that have everything",
+        x_label: time_words,
+        y_label: percent,
+        y_max: 1.0,
+        curves,
+    }
+}
+
+fn upload(report: &Report) -> Chart {
+    let of = |moment: &Moment| moment.upload_use;
+    over_time(report, "use of upload", "sent, of what lines could carry", percent, 1.0, vec![("use", of)])
+}
+
+fn peers(report: &Report) -> Chart {
+    let curves: Vec<Look> = vec![
+        ("leeches", |moment| Some(float(moment.leeches))),
+        ("seeds", |moment| Some(float(moment.seeds))),
+    ];
+    over_time(report, "honest peers that take part", "peers", number, 1.0, curves)
+}
+
+fn entropy(report: &Report) -> Chart {
+    let of = |moment: &Moment| moment.entropy;
+    over_time(
+        report,
+        "piece entropy",
+        "leeches that want something of another",
+        percent,
+        1.0,
+        vec![("entropy", of)],
+    )
+}
+
+fn copies(report: &Report) -> Chart {
+    let curves: Vec<Look> = vec![
+        ("of a piece on average", |moment| Some(moment.copies_mean)),
+        ("of the rarest piece", |moment| Some(float(moment.copies_min))),
+    ];
+    over_time(report, "copies of pieces", "copies", number, 1.0, curves)
+}
+
+fn shares(report: &Report) -> Chart {
+    let curves = report.ratios.iter().map(|(group, ratios)| Curve {
+        name: report.groups[*group].name.clone(),
+        points: distribution(ratios, ratios.len()),
+    });
+    Chart {
+        title: title(report, "share ratio"),
+        x: "bytes sent for each received",
+        y: "peers with no more",
+        x_label: |ratio| format!("{ratio:.2}"),
+        y_label: percent,
+        y_max: 1.0,
+        curves: curves.collect(),
+    }
+}
+
+/// What a curve is called, and what a sample says to it.
+type Look = (&'static str, fn(&Moment) -> Option<f64>);
+
+fn over_time(
+    report: &Report,
+    what: &str,
+    y: &'static str,
+    y_label: fn(f64) -> String,
+    y_max: f64,
+    looks: Vec<Look>,
+) -> Chart {
+    let curves = looks.into_iter().map(|(name, look)| Curve {
+        name: name.to_owned(),
+        points: thinned(report.samples.iter().filter_map(|moment| Some((moment.t, look(moment)?))).collect()),
+    });
+    let (title, x) = (title(report, what), "virtual time");
+    Chart { title, x, y, x_label: time_words, y_label, y_max, curves: curves.collect() }
+}
+
+/// The share of `count` that is at or below each of the sorted numbers, in steps.
+fn distribution(sorted: &[f64], count: usize) -> Vec<(f64, f64)> {
+    let mut points = Vec::new();
+    let mut share = 0.0;
+    for (number, value) in sorted.iter().enumerate() {
+        points.push((*value, share));
+        share = float(number + 1) / float(count.max(1));
+        points.push((*value, share));
+    }
+    thinned(points)
+}
+
+/// No more points than can be told apart, the first and the last among them.
+fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let (count, step) = (points.len(), points.len().div_ceil(POINT_COUNT_MAX).max(1));
+    let kept = points.into_iter().enumerate();
+    kept.filter(|(number, _)| number % step == 0 || number + 1 == count).map(|(_, point)| point).collect()
+}
+
+fn title(report: &Report, what: &str) -> String {
+    let name = report.name.as_deref().unwrap_or("scenario");
+    format!("{}: {what}", name.escape_debug())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+fn number(number: f64) -> String {
+    format!("{number:.0}")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of peers are far below 2^53")]
+fn float(number: usize) -> f64 {
+    number as f64
+}
+
+impl Chart {
+    fn svg(&self) -> Result<String, Box<dyn Error>> {
+        let mut svg = String::new();
+        {
+            let points = || self.curves.iter().flat_map(|curve| &curve.points);
+            let x_max = points().map(|(x, _)| *x).fold(0.0, f64::max).max(0.001);
+            let y_max = points().map(|(_, y)| *y).fold(self.y_max, f64::max);
+            let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            root.fill(&WHITE)?;
+            let mut chart = ChartBuilder::on(&root)
+                .caption(&self.title, ("sans-serif", 17).into_font())
+                .margin(12)
+                .x_label_area_size(38)
+                .y_label_area_size(58)
+                .build_cartesian_2d(0.0..x_max * 1.03, 0.0..y_max * 1.05)?;
+            chart
+                .configure_mesh()
+                .x_desc(self.x)
+                .y_desc(self.y)
+                .x_labels(8)
+                .y_labels(6)
+                .x_label_formatter(&|x| (self.x_label)(*x))
+                .y_label_formatter(&|y| (self.y_label)(*y))
+                .max_light_lines(0)
+                .light_line_style(WHITE)
+                .bold_line_style(BLACK.mix(0.12))
+                .axis_desc_style(("sans-serif", 13))
+                .label_style(("sans-serif", 12))
+                .draw()?;
+            for (curve, colour) in self.curves.iter().zip(COLOURS.iter().cycle()) {
+                let style = colour.stroke_width(2);
+                chart
+                    .draw_series(LineSeries::new(curve.points.iter().copied(), style))?
+                    .label(curve.name.escape_debug().to_string())
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+            }
+            if self.curves.len() > 1 {
+                chart
+                    .configure_series_labels()
+                    .position(SeriesLabelPosition::UpperLeft)
+                    .background_style(WHITE.mix(0.85))
+                    .border_style(BLACK.mix(0.3))
+                    .label_font(("sans-serif", 12))
+                    .draw()?;
+            }
+            root.present()?;
+        }
+        Ok(svg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_keep_their_ends_however_long_they_are() {
+        let long: Vec<f64> = (0..10_000_u32).map(f64::from).collect();
+        let points = distribution(&long, 20_000);
+        assert!(points.len() <= POINT_COUNT_MAX + 1);
+        assert_eq!((points.first(), points.last()), (Some(&(0.0, 0.0)), Some(&(9_999.0, 0.5))));
+        assert_eq!(distribution(&[3.0], 2), [(3.0, 0.0), (3.0, 0.5)]);
+    }
+}
