@@ -78,6 +78,14 @@ pub enum Command {
     ///
     /// Exit code 12 when it does.
     Replay(ReplayArgs),
+    /// Simulate a swarm: our own sessions in one process, under virtual time
+    ///
+    /// SCENARIO is a TOML file that says who takes part, when they come and go, what their lines carry
+    /// and what goes wrong; docs/simulation.md explains each key. Scenario and seed decide everything:
+    /// the same two give the same report, byte for byte. Exit code 5 when somebody had not got
+    /// everything at the scenario's limit of virtual time. A signal ends it with a report of what there
+    /// is so far.
+    Sim(SimArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -260,6 +268,31 @@ pub struct DemoArgs {
 pub struct ReplayArgs {
     /// The recording
     pub file: PathBuf,
+}
+
+/// Arguments of `sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// The scenario, a TOML file
+    #[arg(value_name = "SCENARIO")]
+    pub file: PathBuf,
+    /// Decides every chance [default: the scenario's, or 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the report as SVG pictures into this folder, which is made if it is not there
+    ///
+    /// completion.svg, upload.svg, peers.svg, entropy.svg, copies.svg and shares.svg.
+    #[arg(long, value_name = "DIR")]
+    pub pictures: Option<PathBuf>,
+    /// Overwrite pictures that are there
+    #[arg(long, requires = "pictures")]
+    pub force: bool,
+    /// Only errors, no progress
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Arguments of `completions`.

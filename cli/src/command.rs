@@ -11,5 +11,6 @@ pub mod man;
 pub mod replay;
 pub mod scrape;
 pub mod seed;
+pub mod sim;
 pub mod tracker;
 pub mod verify;

@@ -22,9 +22,9 @@ pub enum Exit {
     Usage = 2,
     /// Input not found or unreadable: a file or a URL.
     Input = 3,
-    /// Input is not a valid torrent or magnet link.
+    /// Input is not a valid torrent, magnet link or scenario.
     Invalid = 4,
-    /// Gave up: `--stop-timeout`.
+    /// Gave up: `--stop-timeout`, or a scenario's limit.
     GaveUp = 5,
     /// Network failed: can't listen.
     Network = 6,

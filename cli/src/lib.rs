@@ -65,6 +65,7 @@ fn dispatch(cli: Cli, signals: &Signals) -> Result<Exit, Failure> {
         Command::Tracker(args) => command::tracker::run(&args, signals),
         Command::Demo(args) => command::demo::run(&args, signals),
         Command::Replay(args) => command::replay::run(&args),
+        Command::Sim(args) => command::sim::run(&args, signals),
         Command::Completions(args) => command::completions::run(&args),
         Command::Man => command::man::run(),
     }

@@ -20,7 +20,7 @@ use rows::Rows;
 use sum::Sum;
 
 /// How often a torrent gets a line where there is no terminal.
-const LINE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The most torrents that each have a bar or line of their own: more would fill the screen.
 const SINGLES_MAX: usize = 10;
@@ -279,12 +279,12 @@ impl Task {
 }
 
 /// Whether stderr is a terminal that can move its cursor.
-fn has_cursor() -> bool {
+pub(crate) fn has_cursor() -> bool {
     stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// No colours: there is nothing for `NO_COLOR` to turn off.
-fn template(template: &str) -> ProgressStyle {
+pub(crate) fn template(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }

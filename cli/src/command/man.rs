@@ -24,10 +24,10 @@ wrong usage
 input not found or unreadable
 .TP
 4
-input is not a valid torrent or magnet link
+input is not a valid torrent, magnet link or scenario
 .TP
 5
-gave up: \\-\\-stop\\-timeout
+gave up: \\-\\-stop\\-timeout, or the limit of a scenario
 .TP
 6
 network failed: can't listen

@@ -4,6 +4,7 @@
 #[cfg(unix)] // Signals are sent by `kill`.
 mod background;
 mod common;
+mod sim;
 #[cfg(unix)]
 mod stops;
 mod torrents;
