@@ -139,7 +139,7 @@ def call(handles, peers):
     for peer in peers:
         address, port = peer.rsplit(":", 1)
         for handle in handles:
-            handle.connect_peer((address, int(port)))
+            handle.connect_peer((address.strip("[]"), int(port)))
 
 
 def is_checked(handle):

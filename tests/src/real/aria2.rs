@@ -3,12 +3,11 @@
 use super::{Host, Lab, PEER_PORT, Payload, Program};
 
 /// Peers by the tracker alone (it asks UDP trackers only with its DHT on, which knows nobody here); all torrents at once; nothing left beside the data.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 10] = [
     "--no-conf=true",
     "--enable-dht=true",
     "--enable-dht6=false",
     "--bt-enable-lpd=false",
-    "--disable-ipv6=true",
     "--file-allocation=none",
     // Below this speed it looks for more peers than it needs.
     "--bt-request-peer-speed-limit=2000M",
@@ -39,7 +38,11 @@ pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) ->
 }
 
 /// Its DHT keeps to the host's folder and to the port of its peers.
-fn dht_flags(host: &Host) -> [String; 2] {
+fn dht_flags(host: &Host) -> [String; 3] {
     let file = host.dir.with_extension("dht");
-    [format!("--dht-file-path={}", file.display()), format!("--dht-listen-port={PEER_PORT}")]
+    [
+        format!("--disable-ipv6={}", host.address.is_ipv4()),
+        format!("--dht-file-path={}", file.display()),
+        format!("--dht-listen-port={PEER_PORT}"),
+    ]
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::program::{check_output, children_of, is_running};
 use super::{STEP_TIMEOUT, require_programs, scratch, wait_until};
 
-/// The first three parts of every address; private, so that clients which refuse loopback peers
+/// The first three parts of every IPv4 address; private, so that clients which refuse loopback peers
 /// take them.
 const NETWORK: [u8; 3] = [10, 77, 0];
+
+/// The first part of every IPv6 address, private as well.
+const NETWORK_V6: u16 = 0xfd77;
 
 /// A network of network namespaces joined by a bridge, in process and mount namespaces of its own.
 ///
@@ -29,24 +32,41 @@ pub struct Lab {
     inside: u32,
     dir: PathBuf,
     hosts: Cell<u8>,
+    is_v6: bool,
 }
 
 /// One address in a [`Lab`], with a folder for what its program writes.
 #[derive(Debug, Clone)]
 pub struct Host {
     name: String,
-    /// Its only address besides loopback.
-    pub address: Ipv4Addr,
+    /// Its only address besides loopback and link-local ones.
+    pub address: IpAddr,
     /// Its folder; empty at first.
     pub dir: PathBuf,
 }
 
+impl Host {
+    /// A port of it.
+    pub fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.address, port)
+    }
+}
+
 impl Lab {
-    /// Makes an empty network. `name` is for messages and folder names.
+    /// Makes an empty network of IPv4 addresses. `name` is for messages and folder names.
     ///
     /// # Panics
     /// If a program is missing, or namespaces can't be made (they need root).
     pub fn new(name: &str) -> Self {
+        Self::of_family(name, false)
+    }
+
+    /// The same of IPv6 addresses alone.
+    pub fn ipv6(name: &str) -> Self {
+        Self::of_family(name, true)
+    }
+
+    fn of_family(name: &str, is_v6: bool) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         require_programs();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -68,11 +88,12 @@ impl Lab {
             inside.is_some()
         });
         let inside = inside.expect("found above");
-        let lab = Self { holder, pipe, inside, dir, hosts: Cell::new(1) };
-        lab.shell(
+        let lab = Self { holder, pipe, inside, dir, hosts: Cell::new(1), is_v6 };
+        let address = lab.with_length(1);
+        lab.shell(&format!(
             "mkdir -p /run/netns && mount -t tmpfs none /run/netns && ip link set lo up \
-             && ip link add name hub type bridge && ip addr add 10.77.0.1/24 dev hub && ip link set hub up",
-        );
+             && ip link add name hub type bridge && ip addr add {address} dev hub && ip link set hub up"
+        ));
         lab
     }
 
@@ -85,7 +106,7 @@ impl Lab {
     pub fn hub(&self) -> Host {
         let dir = self.dir.join("hub");
         fs::create_dir_all(&dir).expect("a folder for the hub");
-        Host { name: "hub".to_owned(), address: address(1), dir }
+        Host { name: "hub".to_owned(), address: self.address(1), dir }
     }
 
     /// Adds a host with an address of its own.
@@ -93,28 +114,29 @@ impl Lab {
         let number = self.hosts.get() + 1;
         self.hosts.set(number);
         let name = format!("{name}{number}");
-        let host = Host { dir: self.dir.join(&name), name, address: address(number) };
+        let host = Host { dir: self.dir.join(&name), name, address: self.address(number) };
         fs::create_dir_all(&host.dir).expect("a folder for the host");
-        let Host { name, address, .. } = &host;
+        let (name, address) = (&host.name, self.with_length(number));
         self.shell(&format!(
             "ip netns add {name} && ip link add name v{number} type veth peer name eth0 netns {name} \
              && ip link set v{number} master hub up && ip -n {name} link set lo up \
-             && ip -n {name} addr add {address}/24 dev eth0 && ip -n {name} link set eth0 up"
+             && ip -n {name} addr add {address} dev eth0 && ip -n {name} link set eth0 up"
         ));
         host
     }
 
     /// Gives the host a second address.
-    pub fn second_address(&self, host: &Host) -> Ipv4Addr {
-        let [a, b, c, number] = host.address.octets();
-        let second = Ipv4Addr::new(a, b, c, number + 100);
-        self.shell(&format!("ip -n {} addr add {second}/24 dev eth0", host.name));
-        second
+    pub fn second_address(&self, host: &Host) -> IpAddr {
+        let number = self.hosts.get() + 1;
+        self.hosts.set(number);
+        self.shell(&format!("ip -n {} addr add {} dev eth0", host.name, self.with_length(number)));
+        self.address(number)
     }
 
     /// Takes an address away from the host.
-    pub fn take_address(&self, host: &Host, address: Ipv4Addr) {
-        self.shell(&format!("ip -n {} addr del {address}/24 dev eth0", host.name));
+    pub fn take_address(&self, host: &Host, address: IpAddr) {
+        let len = if self.is_v6 { 64 } else { 24 };
+        self.shell(&format!("ip -n {} addr del {address}/{len} dev eth0", host.name));
     }
 
     /// A command that will run on `host`.
@@ -141,6 +163,22 @@ impl Lab {
         PathBuf::from(format!("/proc/{}/root", self.inside)).join(inside)
     }
 
+    /// The address of host `number`.
+    fn address(&self, number: u8) -> IpAddr {
+        let [a, b, c] = NETWORK;
+        if self.is_v6 {
+            Ipv6Addr::new(NETWORK_V6, 0, 0, 0, 0, 0, 0, number.into()).into()
+        } else {
+            Ipv4Addr::new(a, b, c, number).into()
+        }
+    }
+
+    /// The same as `ip addr add` takes it: ready at once.
+    fn with_length(&self, number: u8) -> String {
+        let (len, more) = if self.is_v6 { (64, " nodad") } else { (24, "") };
+        format!("{}/{len}{more}", self.address(number))
+    }
+
     fn enter(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.inside.to_string(), "--net", "--mount", "--pid", "--"]);
@@ -156,10 +194,4 @@ impl Drop for Lab {
             let _best_effort = fs::remove_dir_all(&self.dir);
         }
     }
-}
-
-/// The address of host `number`.
-fn address(number: u8) -> Ipv4Addr {
-    let [a, b, c] = NETWORK;
-    Ipv4Addr::new(a, b, c, number)
 }

@@ -1,7 +1,7 @@
 //! libtorrent through `real/libtorrent_peer.py`.
 
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -31,7 +31,7 @@ impl Libtorrent {
     fn new(lab: &Lab, host: &Host, mode: &'static str) -> Self {
         let mut command = lab.command(host, python());
         command.arg(script("libtorrent_peer.py")).arg(mode).arg("--dir").arg(&host.dir);
-        command.arg("--listen").arg(format!("{}:{PEER_PORT}", host.address));
+        command.arg("--listen").arg(host.at(PEER_PORT).to_string());
         Self { command, mode }
     }
 
@@ -44,8 +44,8 @@ impl Libtorrent {
 
     /// Calls a peer.
     #[must_use]
-    pub fn peer(mut self, address: Ipv4Addr) -> Self {
-        self.command.arg("--peer").arg(format!("{address}:{PEER_PORT}"));
+    pub fn peer(mut self, address: IpAddr) -> Self {
+        self.command.arg("--peer").arg(SocketAddr::new(address, PEER_PORT).to_string());
         self
     }
 
@@ -96,7 +96,7 @@ impl Libtorrent {
 }
 
 /// What a libtorrent peer prints when it has met another one at `address`.
-pub fn met(address: Ipv4Addr) -> String {
+pub fn met(address: IpAddr) -> String {
     format!(r#""event": "peer", "address": "{address}""#)
 }
 
@@ -104,7 +104,7 @@ pub fn met(address: Ipv4Addr) -> String {
 ///
 /// # Panics
 /// If a line is no JSON.
-pub fn thoughts_of(peer: &Program, address: Ipv4Addr) -> Vec<serde_json::Value> {
+pub fn thoughts_of(peer: &Program, address: IpAddr) -> Vec<serde_json::Value> {
     let output = peer.output();
     let lines = output.lines().filter(|line| line.contains(&met(address)));
     lines.map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
@@ -135,7 +135,7 @@ pub(super) fn leech(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) ->
 ///
 /// # Panics
 /// If the leech has not printed its summary.
-pub fn payload_from(leech: &Program, address: Ipv4Addr) -> u64 {
+pub fn payload_from(leech: &Program, address: IpAddr) -> u64 {
     let output = leech.output();
     let done = output.lines().find(|line| line.contains(DONE)).expect("the leech is done");
     let summary: serde_json::Value = serde_json::from_str(done).expect("the summary is JSON");

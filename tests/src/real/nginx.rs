@@ -1,7 +1,6 @@
 //! nginx, for web seeds.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
 
 use super::{Host, Lab, Program, STEP_TIMEOUT, listens};
 
@@ -10,29 +9,24 @@ pub const PORT: u16 = 8080;
 
 /// Serves the host's folder; `locations` are further lines of its configuration. Each request is a line
 /// of its output: the address that asks, the request, the status and the bytes sent.
-pub fn start(lab: &Lab, host: &Host, locations: &str) -> Program {
-    start_at(lab, host, host.address.into(), locations)
-}
-
-/// The same at this address of the host.
 ///
 /// # Panics
 /// If its files can't be written, or it does not come up.
-pub fn start_at(lab: &Lab, host: &Host, address: IpAddr, locations: &str) -> Program {
+pub fn start(lab: &Lab, host: &Host, locations: &str) -> Program {
     let own = host.dir.with_extension("nginx");
     fs::create_dir_all(&own).expect("a folder for nginx");
     let config = own.join("nginx.conf");
-    fs::write(&config, configuration(host, address, locations, &own.display().to_string()))
+    fs::write(&config, configuration(host, locations, &own.display().to_string()))
         .expect("its configuration is written");
     let mut command = lab.command(host, "nginx");
     command.arg("-c").arg(&config).arg("-e").arg("stderr");
     let mut program = Program::spawn(lab, "nginx", command);
-    program.wait_for("taking connections", STEP_TIMEOUT, || listens(lab, host, (address, PORT).into()));
+    program.wait_for("taking connections", STEP_TIMEOUT, || listens(lab, host, host.at(PORT)));
     program
 }
 
-fn configuration(host: &Host, address: IpAddr, locations: &str, own: &str) -> String {
-    let place = SocketAddr::new(address, PORT);
+fn configuration(host: &Host, locations: &str, own: &str) -> String {
+    let place = host.at(PORT);
     format!(
         r#"user root;
         daemon off;

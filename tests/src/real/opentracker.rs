@@ -31,7 +31,7 @@ pub fn await_peers(lab: &Lab, payloads: &[&Payload], seeds: usize, leeches: usiz
     let hub = lab.hub();
     let mut command = lab.command(&hub, python());
     command.arg(script("await_peers.py"));
-    command.arg(format!("http://{}:{TRACKER_PORT}/scrape", hub.address));
+    command.arg(format!("http://{}/scrape", hub.at(TRACKER_PORT)));
     command.args([STEP_TIMEOUT.as_secs().to_string(), seeds.to_string(), leeches.to_string()]);
     command.args(payloads.iter().map(|payload| &payload.info_hash));
     check_output(&mut command);

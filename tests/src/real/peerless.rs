@@ -1,7 +1,7 @@
 //! Our own client, built in release and spoken to by its command line alone.
 
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -74,8 +74,8 @@ impl Peerless {
     }
 
     /// Adds a peer to try.
-    pub fn peer(self, address: Ipv4Addr) -> Self {
-        self.arg("--peer").arg(format!("{address}:{PEER_PORT}"))
+    pub fn peer(self, address: IpAddr) -> Self {
+        self.arg("--peer").arg(SocketAddr::new(address, PEER_PORT).to_string())
     }
 
     /// Starts it.

@@ -37,8 +37,7 @@ impl Socks {
             Self::Dante => command.args(["danted", "-f"]).arg(configuration(host)),
         };
         let mut program = Program::spawn(lab, "socks", command);
-        program
-            .wait_for("taking connections", STEP_TIMEOUT, || listens(lab, host, (host.address, PORT).into()));
+        program.wait_for("taking connections", STEP_TIMEOUT, || listens(lab, host, host.at(PORT)));
         program
     }
 }

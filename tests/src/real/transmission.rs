@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Done, Host, Lab, PEER_PORT, Payload, Program, STEP_TIMEOUT, python, script};
 
+/// Where it takes commands: each host has its own, and none takes them at an IPv6 address.
+const LOOPBACK: &str = "127.0.0.1";
+
 /// Seeds data that is in place; it is checked before it is announced.
 pub(super) fn seed(lab: &Lab, host: &Host, payloads: &[&Payload]) -> Program {
     start(lab, host, payloads, false).0
@@ -41,7 +44,7 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> (Program, 
     let program = Program::spawn(lab, "transmission", command);
     for link in payloads.iter().filter_map(|payload| payload.magnet()) {
         let mut command = lab.command(host, python());
-        command.arg(script("transmission_add.py")).arg(host.address.to_string()).arg(link);
+        command.arg(script("transmission_add.py")).arg(LOOPBACK).arg(link);
         Program::spawn(lab, "transmission-add", command).expect_exit(0, STEP_TIMEOUT);
     }
     (program, marks)
@@ -49,7 +52,7 @@ fn start(lab: &Lab, host: &Host, payloads: &[&Payload], pex: bool) -> (Program, 
 
 /// Peers by the tracker, and by others if that is wanted, no limits; the rest as it comes, encryption included.
 fn settings(host: &Host, watch: &Path, hook: &Path, pex: bool) -> String {
-    let (data, watch, hook, address) = (host.dir.display(), watch.display(), hook.display(), host.address);
+    let (data, watch, hook) = (host.dir.display(), watch.display(), hook.display());
     format!(
         r#"{{
         "download-dir": "{data}", "incomplete-dir-enabled": false,
@@ -57,7 +60,7 @@ fn settings(host: &Host, watch: &Path, hook: &Path, pex: bool) -> String {
         "script-torrent-done-enabled": true, "script-torrent-done-filename": "{hook}",
         "peer-port": {PEER_PORT}, "peer-port-random-on-start": false,
         "dht-enabled": false, "lpd-enabled": false, "pex-enabled": {pex}, "utp-enabled": false,
-        "port-forwarding-enabled": false, "rpc-enabled": true, "rpc-bind-address": "{address}",
+        "port-forwarding-enabled": false, "rpc-enabled": true, "rpc-bind-address": "{LOOPBACK}",
         "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
         "download-queue-enabled": false, "seed-queue-enabled": false, "queue-stalled-enabled": false,
         "speed-limit-up-enabled": false, "speed-limit-down-enabled": false,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use peerless_tests::real::libtorrent::{self, Libtorrent};
 use peerless_tests::real::{
@@ -191,7 +191,7 @@ fn super_seeded(runtime: Runtime) {
     let (seed_host, first, second) = (lab.host("seed"), lab.host("first"), lab.host("second"));
     few.link_into(&seed_host.dir);
     let seed = Libtorrent::seed(&lab, &seed_host).flag("super_seeding").start(&lab, &[&few]);
-    let leech = |host, other: Ipv4Addr| {
+    let leech = |host, other: IpAddr| {
         let leech = Peerless::download(&lab, host, runtime, &[&few]).arg("--no-trackers");
         leech.peer(seed_host.address).peer(other).spawn(&lab)
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use peerless_tests::real::libtorrent::met;
@@ -65,7 +65,7 @@ impl Swarm {
     }
 
     /// All that is asked of others comes from that address.
-    fn assert_seen_from(&self, address: Ipv4Addr, not: Ipv4Addr) {
+    fn assert_seen_from(&self, address: IpAddr, not: IpAddr) {
         let requests = self.web.output();
         let foreign: Vec<&str> =
             requests.lines().filter(|line| !line.starts_with(&format!("{address} "))).collect();
@@ -84,7 +84,7 @@ fn traced(lab: &Lab, host: &Host, runtime: Runtime, payloads: &[&Payload]) -> (P
 }
 
 /// The addresses in the calls by which something may leave.
-fn assert_calls_only(calls: &Path, address: Ipv4Addr) {
+fn assert_calls_only(calls: &Path, address: IpAddr) {
     let calls = fs::read_to_string(calls).expect("what strace wrote");
     let leaves =
         |line: &&str| ["connect(", "sendto(", "sendmsg(", "sendmmsg("].iter().any(|call| line.contains(call));
@@ -102,7 +102,7 @@ fn assert_calls_only(calls: &Path, address: Ipv4Addr) {
 
 fn proxy_url(proxy: Socks, host: &Host) -> String {
     let login = if proxy == Socks::MicrosocksLogin { "somebody:se%3Acr%40t@" } else { "" };
-    format!("socks5://{login}{}:{}", host.address, socks::PORT)
+    format!("socks5://{login}{}", host.at(socks::PORT))
 }
 
 /// Peers, trackers by name, web seeds by name; and a UDP tracker, which is not asked.
@@ -125,7 +125,7 @@ fn refused(runtime: Runtime) {
     let few = Payload::few(&lab);
     let (proxy_host, host) = (lab.host("proxy"), lab.host("leech"));
     let _proxy = Socks::MicrosocksLogin.start(&lab, &proxy_host, Path::new("/etc/hosts"));
-    let url = format!("socks5://somebody:else@{}:{}", proxy_host.address, socks::PORT);
+    let url = format!("socks5://somebody:else@{}", proxy_host.at(socks::PORT));
     let mut leech = Peerless::download(&lab, &host, runtime, &[&few]).args(["--proxy", &url]).spawn(&lab);
     leech.expect_exit(6, STEP_TIMEOUT);
     assert_one_error(&leech);
@@ -163,7 +163,7 @@ fn bound(runtime: Runtime) {
     let _tracker = opentracker::start(&lab, &[&one]);
     few.link_into(&web_host.dir);
     let web = nginx::start(&lab, &web_host, "");
-    let few = few.with_web_seeds(lab.dir(), &[&format!("http://{}:{}/", web_host.address, nginx::PORT)]);
+    let few = few.with_web_seeds(lab.dir(), &[&format!("http://{}/", web_host.at(nginx::PORT))]);
     let seed = Client::Libtorrent.seed(&lab, &seed_host, &[&one]);
     opentracker::await_peers(&lab, &[&one], 1, 0);
     let ours = Peerless::download(&lab, &host, runtime, &[&one, &few]).arg("--seed");

@@ -18,10 +18,10 @@ fn over_udp(lab: &Lab, [_, tree, tiny]: [&Payload; 3]) -> Vec<Payload> {
     [tree, tiny].iter().map(|payload| payload.with_tracker(lab.dir(), UDP_TRACKER_URL)).collect()
 }
 
-fn our_tracker(lab: &Lab) -> Program {
+pub(super) fn our_tracker(lab: &Lab) -> Program {
     let hub = lab.hub();
     let tracker = Peerless::new(lab, &hub, "tracker");
-    let mut tracker = tracker.arg("--listen").arg(format!("{}:{TRACKER_PORT}", hub.address)).spawn(lab);
+    let mut tracker = tracker.arg("--listen").arg(hub.at(TRACKER_PORT).to_string()).spawn(lab);
     tracker.wait_output("udp://", STEP_TIMEOUT);
     tracker
 }

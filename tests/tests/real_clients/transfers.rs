@@ -97,7 +97,7 @@ fn between_our_own(seed: Runtime, leech: Runtime) {
     let hub = lab.hub();
     let _tracker = Peerless::new(&lab, &hub, "tracker")
         .arg("--listen")
-        .arg(format!("{}:{}", hub.address, TRACKER_PORT))
+        .arg(hub.at(TRACKER_PORT).to_string())
         .spawn(&lab);
     let mut seed = Client::Peerless(seed).seed(&lab, &lab.host("seed"), &payloads);
     opentracker::await_peers(&lab, &payloads, 1, 0);

@@ -28,7 +28,7 @@ fn host_of(lab: &Lab, payloads: &[&Payload]) -> Host {
 
 /// A URL of the web server.
 fn url(host: &Host, path: &str) -> String {
-    format!("http://{}:{}/{path}", host.address, nginx::PORT)
+    format!("http://{}/{path}", host.at(nginx::PORT))
 }
 
 /// Downloads to the end, from no peers.
