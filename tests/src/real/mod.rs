@@ -26,7 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use lab::{Host, Lab};
-pub use payload::{Payload, PayloadKind, Payloads, TRACKER_PORT, UDP_TRACKER_URL};
+pub use payload::{Payload, PayloadKind, Payloads, TRACKER_PORT, TRACKER_URL, UDP_TRACKER_URL};
 pub use peerless::Peerless;
 pub use program::{Program, check_output};
 

@@ -12,7 +12,7 @@ use super::{Lab, libtorrent, peerless, scratch};
 pub const TRACKER_PORT: u16 = 6969;
 
 /// Where every torrent here says its tracker is: at a lab's hub.
-pub(super) const TRACKER_URL: &str = "http://10.77.0.1:6969/announce";
+pub const TRACKER_URL: &str = "http://10.77.0.1:6969/announce";
 
 /// The same tracker over UDP.
 pub const UDP_TRACKER_URL: &str = "udp://10.77.0.1:6969/announce";
@@ -117,6 +117,14 @@ impl Payload {
     pub fn by_magnet(&self) -> Self {
         let tracker = TRACKER_URL.replace(':', "%3A").replace('/', "%2F");
         let link = format!("magnet:?xt=urn:btih:{}&tr={tracker}", self.info_hash);
+        Self { torrent: link.into(), info_hash: self.info_hash.clone(), data: self.data.clone(), ..*self }
+    }
+
+    /// The same data with a link in the torrent's place: the info-hash in base32, as older links have
+    /// it, with `more` behind it.
+    #[must_use]
+    pub fn by_link(&self, more: &str) -> Self {
+        let link = format!("magnet:?xt=urn:btih:{}{more}", base32(&self.info_hash));
         Self { torrent: link.into(), info_hash: self.info_hash.clone(), data: self.data.clone(), ..*self }
     }
 
@@ -247,6 +255,22 @@ impl Payload {
     }
 }
 
+impl Payload {
+    /// Compares the copy in `dir` of which these files alone are to be there, by their names in the folder.
+    ///
+    /// # Panics
+    /// If one is missing, differs, or another is there.
+    pub fn assert_files_in(&self, dir: &Path, names: &[&str]) {
+        let top = dir.join(self.kind.name());
+        let found: BTreeSet<PathBuf> = files_below(&top).into_iter().collect();
+        let wanted: BTreeSet<PathBuf> = names.iter().map(|name| top.join(name)).collect();
+        assert_eq!(found, wanted);
+        for name in names {
+            assert!(is_same(&self.top().join(name), &top.join(name)), "{name} differs from its source");
+        }
+    }
+}
+
 /// All payloads, made once and removed when the last test that uses them ends.
 #[derive(Debug)]
 pub struct Payloads {
@@ -304,6 +328,19 @@ impl Drop for Payloads {
 fn three(payloads: &[Payload]) -> [&Payload; 3] {
     let [big, tree, tiny] = payloads else { panic!("one of each kind") };
     [big, tree, tiny]
+}
+
+/// 40 hex digits as 32 of base32 (RFC 4648, section 6).
+fn base32(hex: &str) -> String {
+    let bits: Vec<u8> = hex
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .flat_map(|digit| (0..4).rev().map(move |bit| u8::from(digit >> bit & 1 == 1)))
+        .collect();
+    let digit = |five: &[u8]| five.iter().fold(0, |value, bit| value << 1 | bit);
+    bits.chunks(5)
+        .map(|five| char::from(if digit(five) < 26 { b'a' + digit(five) } else { b'2' + digit(five) - 26 }))
+        .collect()
 }
 
 /// Path and length of a file of the tree: up to four folders deep, from nothing to several pieces.

@@ -85,6 +85,15 @@ impl Program {
         self.wait_for(&format!("printing {text:?}"), timeout, || read_lossy(&out).contains(text));
     }
 
+    /// Waits until it has written `text` to standard error.
+    ///
+    /// # Panics
+    /// After `timeout`, or if the program ends first.
+    pub fn wait_errors(&mut self, text: &str, timeout: Duration) {
+        let err = self.err.clone();
+        self.wait_for(&format!("saying {text:?}"), timeout, || read_lossy(&err).contains(text));
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

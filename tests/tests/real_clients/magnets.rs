@@ -1,10 +1,9 @@
 //! Magnet links: metadata from everybody and to everybody.
 
-use std::fs;
-
+use peerless_tests::real::libtorrent::{self, Libtorrent};
 use peerless_tests::real::{
-    Client, Lab, Payload, Payloads, Peerless, Program, Runtime, STEP_TIMEOUT, TRANSFER_TIMEOUT, opentracker,
-    peerless,
+    Client, Lab, PEER_PORT, Payload, Payloads, Peerless, Program, Runtime, STEP_TIMEOUT, TRACKER_URL,
+    TRANSFER_TIMEOUT, nginx, opentracker, peerless,
 };
 
 use super::under_both_runtimes;
@@ -16,7 +15,11 @@ under_both_runtimes! {
     metadata_to(Client::Transmission) => gives_metadata_to_transmission,
     metadata_to(Client::Aria2) => gives_metadata_to_aria2,
     metadata_to(Client::Libtorrent) => gives_metadata_to_libtorrent,
-    metadata_alone => writes_the_torrent_of_a_link,
+    metadata_alone(Client::Transmission) => writes_the_torrent_of_a_link_from_transmission,
+    metadata_alone(Client::Aria2) => writes_the_torrent_of_a_link_from_aria2,
+    metadata_alone(Client::Libtorrent) => writes_the_torrent_of_a_link_from_libtorrent,
+    web_seeded => gets_the_data_of_a_link_from_its_web_seed,
+    chosen => gets_the_files_that_a_link_names,
     interrupted => does_not_fetch_metadata_twice,
 }
 
@@ -46,20 +49,49 @@ fn metadata_to(client: Client, runtime: Runtime) {
     client.leech(&lab, &lab.host("leech"), &[&link]).finish(&[torrent]);
 }
 
-fn metadata_alone(runtime: Runtime) {
+/// The link has its info-hash in base32 and names a peer (`x.pe`).
+fn metadata_alone(client: Client, runtime: Runtime) {
     let payloads = Payloads::shared();
-    let (torrent, link) = tree(&payloads);
+    let (torrent, _) = tree(&payloads);
     let lab = Lab::new(&format!("meta-alone-{}", runtime.name()));
     let seed_host = lab.host("seed");
-    let _seed = Client::Libtorrent.seed(&lab, &seed_host, &[torrent]);
+    let _tracker = opentracker::start(&lab, &[torrent]);
+    let _seed = client.seed(&lab, &seed_host, &[torrent]);
+    opentracker::await_peers(&lab, &[torrent], 1, 0);
+    let link = torrent.by_link(&format!("&tr={TRACKER_URL}&x.pe={}", seed_host.at(PEER_PORT)));
     let output = lab.dir().join("fetched.torrent");
     let get =
         Peerless::new(&lab, &lab.host("leech"), "magnet").arg(&link.torrent).arg("--output").arg(&output);
-    let get = get.arg("--runtime").arg(runtime.name()).arg("--no-trackers").peer(seed_host.address);
-    get.spawn(&lab).expect_exit(0, STEP_TIMEOUT);
-    assert_eq!(peerless::info_hash(&output), torrent.info_hash);
-    let raw = fs::read(&output).expect("the torrent is there");
-    assert!(String::from_utf8_lossy(&raw).contains("8:announce"), "the link's tracker is in it");
+    get.args(["--runtime", runtime.name(), "--no-trackers"]).spawn(&lab).expect_exit(0, STEP_TIMEOUT);
+    assert_eq!(libtorrent::info_hash(&output), torrent.info_hash);
+    assert_eq!(libtorrent::show(&output)["trackers"], serde_json::json!([[0, TRACKER_URL]]));
+}
+
+/// The peer that the link names has the torrent and no data; the web seed (`ws`) has that.
+fn web_seeded(runtime: Runtime) {
+    let lab = Lab::new("meta-web");
+    let few = Payload::few(&lab);
+    let (web_host, peer_host, host) = (lab.host("web"), lab.host("peer"), lab.host("leech"));
+    few.link_into(&web_host.dir);
+    let _server = nginx::start(&lab, &web_host, "");
+    let mut peer = Client::Libtorrent.leech(&lab, &peer_host, &[&few]);
+    peer.program.wait_output(r#""event": "ready""#, STEP_TIMEOUT);
+    let url = format!("http://{}/", web_host.at(nginx::PORT));
+    let link = few.by_link(&format!("&x.pe={}&ws={url}", peer_host.at(PEER_PORT)));
+    Peerless::download(&lab, &host, runtime, &[&link]).spawn(&lab).expect_exit(0, TRANSFER_TIMEOUT);
+    few.assert_copy_in(&host.dir, true);
+}
+
+/// BEP 53 counts from 0: the first and the empty one of three.
+fn chosen(runtime: Runtime) {
+    let lab = Lab::new("meta-chosen");
+    let few = Payload::few(&lab);
+    let (seed_host, host) = (lab.host("seed"), lab.host("leech"));
+    few.link_into(&seed_host.dir);
+    let _seed = Libtorrent::seed(&lab, &seed_host).start(&lab, &[&few]);
+    let link = few.by_link(&format!("&x.pe={}&so=0-1", seed_host.at(PEER_PORT)));
+    Peerless::download(&lab, &host, runtime, &[&link]).spawn(&lab).expect_exit(0, TRANSFER_TIMEOUT);
+    few.assert_files_in(&host.dir, &["a", "empty"]);
 }
 
 /// The second run knows the metadata, and finds nobody who could tell it.
