@@ -4,6 +4,8 @@
 //! `cargo test -p peerless-tests --test real_clients`, as root. `tests/run` installs what it needs.
 
 #[cfg(target_os = "linux")]
+mod choosing;
+#[cfg(target_os = "linux")]
 mod creation;
 #[cfg(target_os = "linux")]
 mod extensions;
@@ -25,6 +27,8 @@ mod pex;
 mod resume;
 #[cfg(target_os = "linux")]
 mod routes;
+#[cfg(target_os = "linux")]
+mod seeding;
 #[cfg(target_os = "linux")]
 mod trackers;
 #[cfg(target_os = "linux")]
