@@ -66,19 +66,27 @@ impl Torrent {
         self.end_web(cx);
         let source = webseed::key_of(index);
         let come = blocks.len();
+        // The last claim may be under way: nothing is written any more.
+        let is_late = self.closing;
         for (block, data) in run.blocks.iter().zip(blocks) {
             let len = data.as_slice().len() as u64;
             self.down.add(cx.now, len);
             self.wasted_len += match &mut self.phase {
-                Phase::Leeching(download) => download.on_block(cx, peers, source, *block, data.as_slice()),
-                Phase::Metadata(_) | Phase::Checking(_) | Phase::Seeding | Phase::Stopped => len,
+                Phase::Leeching(download) if !is_late => {
+                    download.on_block(cx, peers, source, *block, data.as_slice())
+                }
+                Phase::Leeching(_)
+                | Phase::Metadata(_)
+                | Phase::Checking(_)
+                | Phase::Seeding
+                | Phase::Stopped => len,
             };
             cx.pool.give_back(data);
         }
         if let Phase::Leeching(download) = &mut self.phase {
             let lost = run.blocks.get(come..).unwrap_or_default();
             cx.limits.down.give_back(self.key, len_of(lost));
-            download.give_back(cx, source, lost);
+            download.give_back(cx, source, if is_late { &run.blocks } else { lost });
             download.refill = true;
         }
         self.judge_web(cx, index, &run, result);
