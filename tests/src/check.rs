@@ -299,6 +299,13 @@ pub fn session(bytes: &[u8]) {
     assert_eq!(whole.len(), cut.len(), "the count of outputs depends on how streams are cut");
 }
 
+/// Any order of whatever can happen to a session: nothing leaves by another way, or is got from another
+/// source, than the first two bytes allow.
+pub fn leaks(bytes: &[u8]) {
+    let Some((&[ways, sources], rest)) = bytes.split_first_chunk() else { return };
+    let _ = ops::run_within(&ops::Allowed::of(ways, sources), rest, usize::MAX, false);
+}
+
 /// Any order of whatever can happen to a session: one seed twice gives the same outputs, and what
 /// was recorded is done again bit for bit.
 pub fn recorded(bytes: &[u8]) {

@@ -3,9 +3,10 @@
 mod jobs;
 mod talk;
 mod trackers;
+mod way;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -20,11 +21,16 @@ use peerless_sim::host::Host;
 use peerless_sim::sample::Sample;
 use peerless_sim::speak::Ear;
 
+pub use self::way::Allowed;
+use self::way::Seen;
+
 /// The torrent of every run: four pieces, the last one short.
-static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
-    let tiers: &[&[&str]] = &[&["http://a/announce"], &["http://b/announce", "udp://c:1"], &["udp://d:1/x"]];
-    Sample::with_trackers(7, 110_000, 32 * 1024, tiers)
-});
+static SAMPLE: LazyLock<Sample> = LazyLock::new(|| Sample::with_trackers(7, 110_000, 32 * 1024, TIERS));
+
+/// The same, private.
+static PRIVATE: LazyLock<Sample> = LazyLock::new(|| Sample::private(7, 110_000, 32 * 1024, TIERS));
+
+const TIERS: &[&[&str]] = &[&["http://a/announce"], &["http://b/announce", "udp://c:1"], &["udp://d:1/x"]];
 
 /// The block budget of every run, small so that it is reached.
 const BUFFER_LEN_MAX: usize = 128 * 1024;
@@ -51,9 +57,15 @@ pub struct Trace {
 /// Does what `bytes` say, every received stream cut into parts of `cut` bytes.
 #[must_use]
 pub fn run(bytes: &[u8], cut: usize, record: bool) -> Trace {
+    run_within(&Allowed::default(), bytes, cut, record)
+}
+
+/// The same, by these ways and sources alone.
+#[must_use]
+pub fn run_within(allowed: &Allowed, bytes: &[u8], cut: usize, record: bool) -> Trace {
     let mut source = Source(bytes);
     let mode = source.byte().unwrap_or_default();
-    let mut world = World::new(mode, cut, record);
+    let mut world = World::new(mode, cut, record, allowed);
     if mode & 1 == 0 {
         // Most runs begin with a torrent that is open, so that what follows can mean something.
         world.add(&mut source);
@@ -93,6 +105,9 @@ impl<'a> Source<'a> {
 /// A Session with all that is outside of it.
 struct World {
     host: Host,
+    sample: &'static Sample,
+    allowed: Allowed,
+    seen: Seen,
     now: Instant,
     cut: usize,
     peers: Vec<Peer>,
@@ -114,13 +129,23 @@ struct Peer {
     up: bool,
     /// Whether it has said who it is.
     greeted: bool,
+    /// Whether it is heard: a proxy that is between has made the connection.
+    through: bool,
+    /// The beginning of what it has heard.
+    said: Vec<u8>,
     ear: Ear,
     /// What the session asked of it and did not take back.
     requests: Vec<[u32; 3]>,
 }
 
+impl Peer {
+    fn new(key: PeerKey, up: bool, through: bool) -> Self {
+        Self { key, up, greeted: false, through, said: Vec::new(), ear: Ear::default(), requests: Vec::new() }
+    }
+}
+
 impl World {
-    fn new(mode: u8, cut: usize, record: bool) -> Self {
+    fn new(mode: u8, cut: usize, record: bool, allowed: &Allowed) -> Self {
         let config = Config {
             listen_port: (mode & 4 == 0).then_some(6881),
             peers_max: 6,
@@ -130,12 +155,18 @@ impl World {
             upload_slots: 2,
             progress_interval: (mode & 2 == 0).then_some(Duration::from_secs(1)),
             record,
+            route: allowed.route(),
+            pex: allowed.pex,
             ..Config::default()
         };
+        let sample: &Sample = if allowed.private { &PRIVATE } else { &SAMPLE };
         let mut host = Host::new(config, u64::from(mode >> 2), Instant::START);
-        host.disk.insert(&SAMPLE);
+        host.disk.insert(sample);
         Self {
             host,
+            sample,
+            allowed: allowed.clone(),
+            seen: Seen::default(),
             now: Instant::START,
             cut,
             peers: Vec::new(),
@@ -180,20 +211,21 @@ impl World {
         self.drain();
         let flags = source.below(256);
         if flags & 1 != 0 && self.torrents.is_empty() && self.jobs.is_empty() {
-            self.host.disk.insert_full(&SAMPLE);
+            self.host.disk.insert_full(self.sample);
         }
         let add = AddTorrent {
-            metainfo: SAMPLE.metainfo.clone(),
+            metainfo: self.sample.metainfo.clone(),
             root: "/sim".into(),
             purpose: if flags & 2 == 0 { Purpose::Download } else { Purpose::Serve },
             check: [Check::Auto, Check::Full, Check::Trust, Check::Auto][flags >> 2 & 3],
             choice: if flags & 128 == 0 { Choice::default() } else { choice(source) },
-            web_seeds: (0..flags >> 1 & 1).map(|_| "http://web/".to_owned()).collect(),
-            tiers: SAMPLE.metainfo.tiers().to_vec(),
-            peers: (0..flags >> 4 & 3).map(addr).collect(),
+            web_seeds: self.web_seeds(flags),
+            tiers: self.tiers(),
+            peers: (0..flags >> 4 & 3).map(|index| self.addr(index)).collect(),
             hosts: if flags & 64 == 0 { Vec::new() } else { vec![("host".into(), 1)] },
         };
         // Two sessions of one download never meet in practice: the lock refuses the second.
+        self.seen.named.extend(&add.peers);
         let busy = self.jobs.iter().any(|job| matches!(job, Job::Save { close: true, .. }));
         if !busy && let Ok(torrent) = self.add_by(flags & 128 != 0, add) {
             self.torrents.push(torrent);
@@ -203,6 +235,7 @@ impl World {
 
     /// Adds the torrent, or its magnet link alone.
     fn add_by(&mut self, link: bool, add: AddTorrent) -> Result<TorrentKey, AddTorrentError> {
+        self.seen.link |= link;
         if !link {
             return self.host.session.add_torrent(self.now, add);
         }
@@ -214,15 +247,10 @@ impl World {
     }
 
     fn accept(&mut self, source: &mut Source<'_>) {
-        if let Some(key) = self.host.session.accept(self.now, addr(source.below(16))) {
+        let addr = self.addr(source.below(16));
+        if let Some(key) = self.host.session.accept(self.now, addr) {
             assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
-            self.peers.push(Peer {
-                key,
-                up: true,
-                greeted: false,
-                ear: Ear::default(),
-                requests: Vec::new(),
-            });
+            self.peers.push(Peer::new(key, true, true));
         }
         self.drain();
     }
@@ -232,8 +260,9 @@ impl World {
         let skip = source.below(4);
         if let Some(peer) = self.peers.iter_mut().filter(|peer| !peer.up).nth(skip) {
             peer.up = true;
-            let input = Input::Connected { peer: peer.key };
-            self.host.session.handle_input(self.now, input);
+            let key = peer.key;
+            self.host.session.handle_input(self.now, Input::Connected { peer: key });
+            self.negotiate(key, source);
         }
     }
 
@@ -266,9 +295,12 @@ impl World {
     }
 
     fn meddle(&mut self, source: &mut Source<'_>) {
-        let session = &mut self.host.session;
         let torrent = self.torrents.first().copied();
-        match (source.below(9), torrent, self.gone.first()) {
+        let (what, gone) = (source.below(9), self.gone.first());
+        let named = (what == 1 && torrent.is_some()).then(|| self.addr(source.below(16)));
+        self.seen.named.extend(named);
+        let session = &mut self.host.session;
+        match (what, torrent, gone) {
             (8, torrent, _) => {
                 let mut rate = || [None, Some(0), Some(20_000), Some(u64::MAX)][source.below(4)];
                 let limits = Limits { down: rate(), up: rate() };
@@ -279,11 +311,14 @@ impl World {
                 session.remove_torrent(self.now, torrent);
                 self.torrents.remove(0);
             }
-            (1, Some(torrent), _) => session.add_peer(self.now, torrent, addr(source.below(16))),
+            (1, Some(torrent), _) => {
+                named.into_iter().for_each(|addr| session.add_peer(self.now, torrent, addr));
+            }
             (2, _, _) if source.below(8) == 0 => session.shut_down(self.now),
             (6, Some(torrent), _) => {
                 let hashes = session.info_hash(torrent).into_iter().collect();
                 let url = ["http://a/announce", "udp://c:1", "ws://e/"][source.below(3)];
+                self.seen.scraped = true;
                 session.scrape(self.now, url.to_owned(), hashes);
             }
             (3, _, Some(&peer)) => session.handle_input(self.now, Input::Connected { peer }),
@@ -306,17 +341,12 @@ impl World {
                 self.host.session.handle_input(self.now, Input::Done(done));
                 continue;
             }
+            self.check_way(&output);
             self.trace.push(format!("{:?} {output:?}", self.now));
             match output {
                 Output::Connect { peer: key, .. } => {
                     assert!(self.peers.iter().all(|peer| peer.key != key), "{key:?} is given twice");
-                    self.peers.push(Peer {
-                        key,
-                        up: false,
-                        greeted: false,
-                        ear: Ear::default(),
-                        requests: Vec::new(),
-                    });
+                    self.peers.push(Peer::new(key, false, self.allowed.proxy.is_none()));
                 }
                 Output::Close { peer: key, .. } => {
                     let index = self.peers.iter().position(|peer| peer.key == key);
@@ -377,9 +407,4 @@ fn choice(source: &mut Source<'_>) -> Choice {
     let flags = source.below(4);
     let priorities = (0..3).filter_map(|_| Priority::new(u8::try_from(source.below(8)).ok()?)).collect();
     Choice { priorities, sequential: flags & 1 != 0, first_last: flags & 2 != 0 }
-}
-
-fn addr(index: usize) -> SocketAddr {
-    let last = u8::try_from(index).expect("a small number");
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), 6881)
 }

@@ -64,3 +64,8 @@ fn session() {
 fn recording() {
     replay("recording", check::recording);
 }
+
+#[test]
+fn leaks() {
+    replay("leaks", check::leaks);
+}

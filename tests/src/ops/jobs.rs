@@ -1,10 +1,12 @@
 //! What comes of jobs, good and bad.
 
+use std::net::SocketAddr;
+
 use peerless_core::{
     DiskError, DiskErrorKind, FetchError, FetchFailure, Input, Job, JobDone, MetadataError, StoreError,
 };
 
-use super::{SAMPLE, Source, World, addr};
+use super::{Source, World};
 use peerless_sim::web::{Answer, WebServer};
 
 impl World {
@@ -16,9 +18,12 @@ impl World {
         let job = self.jobs.remove(source.below(self.jobs.len()));
         let done = match job {
             Job::Announce { torrent, tier, family, .. } => {
-                let body =
-                    [&b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e"[..], b"de", b"x"];
-                JobDone::Announced { torrent, tier, family, result: Ok(body[source.below(3)].to_vec()) }
+                let named = b"d8:intervali60e5:peers12:\x0a\0\0\x01\x1a\xe1\x0a\0\0\x02\x1a\xe1e";
+                let body = [&named[..], b"de", b"x"][source.below(3)];
+                if body.len() > 2 {
+                    self.seen.named.extend([1, 2].map(|last| SocketAddr::from(([10, 0, 0, last], 6881))));
+                }
+                JobDone::Announced { torrent, tier, family, result: Ok(body.to_vec()) }
             }
             Job::Scrape { number, .. } => {
                 let body: [&[u8]; 2] = [b"d5:filesdee", b"x"];
@@ -26,12 +31,14 @@ impl World {
             }
             Job::CheckBind { .. } => JobDone::BindChecked { result: Ok(()) },
             Job::Resolve { whom, host, port, .. } => {
-                JobDone::Resolved { whom, host, port, result: Ok(vec![addr(source.below(16))]) }
+                let addr = self.addr(source.below(16));
+                self.seen.named.insert(addr);
+                JobDone::Resolved { whom, host, port, result: Ok(vec![addr]) }
             }
             Job::Fetch { torrent, seed, run, parts, block_lens, .. } => {
                 // Mostly what is right, so that pieces come about.
                 let answers = [Answer::Right, Answer::Right, Answer::Cut, Answer::Wrong];
-                let mut web = WebServer::new(&SAMPLE, answers[source.below(4)]);
+                let mut web = WebServer::new(self.sample, answers[source.below(4)]);
                 let (blocks, result) = web.get(&parts, &block_lens);
                 JobDone::Fetched { torrent, seed, run, blocks, result }
             }

@@ -1,18 +1,20 @@
 //! What the far ends of the connections say and hear.
 
-use std::sync::LazyLock;
-
 use peerless_core::Input;
 
-use super::{HEAD_LEN_MAX, PAYLOAD_PART_LEN, Peer, SAMPLE, Source, World};
+use super::{HEAD_LEN_MAX, PAYLOAD_PART_LEN, Peer, Source, World};
+use peerless_sim::sample::Sample;
 use peerless_sim::speak::{self, Heard};
+
+/// What is kept of the beginning of what a peer hears: the handshakes are in it.
+const SAID_LEN_MAX: usize = 600;
 
 /// The messages that peers send at random: all there are, and two that nobody knows.
 const IDS: [u8; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20];
 
 /// What they say by extensions, metadata right and wrong and the addresses of others among it.
-static EXTENDED: LazyLock<[Vec<u8>; 14]> = LazyLock::new(|| {
-    let info = SAMPLE.metainfo.info();
+fn extended(sample: &Sample) -> [Vec<u8>; 14] {
+    let info = sample.metainfo.info();
     let has = |len: usize| format!("\0d1:md11:ut_metadatai5ee13:metadata_sizei{len}ee").into_bytes();
     let data = |bytes: &[u8]| [b"\x03d8:msg_typei1e5:piecei0ee", bytes].concat();
     [
@@ -31,12 +33,13 @@ static EXTENDED: LazyLock<[Vec<u8>; 14]> = LazyLock::new(|| {
         b"\x04d5:added12:\x0A\0\0\x03\x1A\xE1\x0A\0\0\x09\x1A\xE17:added.f2:\x02\x10e".to_vec(),
         b"\x04d7:dropped6:\x0A\0\0\x03\x1A\xE1e".to_vec(),
     ]
-});
+}
 
 impl World {
     /// An honest peer says all at once: who it is, what it has, and that it will give and take.
     pub(super) fn greet(&mut self, index: usize, source: &mut Source<'_>) {
-        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up && !peer.greeted) else {
+        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up && peer.through && !peer.greeted)
+        else {
             return;
         };
         peer.greeted = true;
@@ -45,7 +48,8 @@ impl World {
         self.met_count = self.met_count.wrapping_add(1);
         let manner = source.below(256);
         let reserved = if manner & 0x40 == 0 { speak::FAST_AND_EXTENDED } else { [0; 8] };
-        let mut bytes = speak::handshake_with(&reserved, SAMPLE.metainfo.info_hash().as_bytes(), &peer_id);
+        let mut bytes =
+            speak::handshake_with(&reserved, self.sample.metainfo.info_hash().as_bytes(), &peer_id);
         let has = [0xF0, 0xF0, 0x90, 0][manner & 3];
         speak::message(&mut bytes, speak::BITFIELD, &[], &[has]);
         if manner & 0x1C != 0 {
@@ -63,7 +67,8 @@ impl World {
 
     /// Bytes of a peer that is up; a runtime asks whether they are wanted before it reads.
     pub(super) fn receive(&mut self, index: usize, bytes: &[u8]) {
-        let Some(peer) = self.peers.get(index).filter(|peer| peer.up).map(|peer| peer.key) else {
+        let Some(peer) = self.peers.get(index).filter(|peer| peer.up && peer.through).map(|peer| peer.key)
+        else {
             return;
         };
         if self.host.session.wants_read(peer) {
@@ -84,7 +89,7 @@ impl World {
         if who == 15 {
             peer_id = *self.host.session.peer_id().as_bytes();
         }
-        let mut info_hash = *SAMPLE.metainfo.info_hash().as_bytes();
+        let mut info_hash = *self.sample.metainfo.info_hash().as_bytes();
         info_hash[0] ^= u8::from(who == 14);
         self.receive(index, &speak::handshake(&info_hash, &peer_id));
     }
@@ -92,7 +97,7 @@ impl World {
     /// A message of a peer, with numbers that are near to what is right.
     pub(super) fn say(&mut self, source: &mut Source<'_>) {
         let (index, id, slip) = (self.pick_peer(source), source.below(IDS.len()), source.below(16) == 0);
-        let id = IDS[id];
+        let (id, extended) = (IDS[id], extended(self.sample));
         if id == speak::BITFIELD && !slip {
             return;
         }
@@ -105,7 +110,7 @@ impl World {
             speak::BITFIELD => (0, source.take(1)),
             speak::REQUEST | speak::CANCEL | speak::REJECT => (3, &[]),
             speak::PIECE => (2, source.take(numbers[0] as usize)),
-            speak::EXTENDED if !slip => (0, &EXTENDED[source.below(EXTENDED.len())]),
+            speak::EXTENDED if !slip => (0, &extended[source.below(extended.len())]),
             speak::EXTENDED | 9 | 10 => (1, source.take(3)),
             _ => (0, &[]),
         };
@@ -123,8 +128,8 @@ impl World {
         };
         let request = peer.requests.remove(which % peer.requests.len());
         let [piece, begin, len] = request;
-        let range = SAMPLE.metainfo.geometry().range(piece, begin, len);
-        let mut data = SAMPLE.bytes(range.expect("the session asks for what exists")).to_vec();
+        let range = self.sample.metainfo.geometry().range(piece, begin, len);
+        let mut data = self.sample.bytes(range.expect("the session asks for what exists")).to_vec();
         data[0] ^= u8::from(wrong);
         let mut bytes = Vec::new();
         speak::message(&mut bytes, speak::PIECE, &[piece, begin], &data);
@@ -139,20 +144,28 @@ impl World {
 
     /// The far end of a connection hears up to `len` bytes.
     pub(super) fn hear(&mut self, index: usize, len: usize) {
-        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up) else {
+        let Some(peer) = self.peers.get_mut(index).filter(|peer| peer.up && peer.through) else {
             return;
         };
         let mut left = len;
-        let Peer { key, ear, requests, .. } = peer;
-        let mut heard = 0;
+        let Peer { key, ear, requests, said, .. } = peer;
+        let (mut heard, mut messages) = (0, Vec::new());
         for run in self.host.session.unsent(*key) {
             let part = &run[..run.len().min(left)];
             left -= part.len();
             heard += part.len();
-            ear.hear(part, |one| note(requests, one));
+            said.extend(part.iter().take(SAID_LEN_MAX.saturating_sub(said.len())));
+            ear.hear(part, |one| messages.push(one));
         }
+        messages.iter().for_each(|one| note(requests, *one));
         assert!(requests.len() <= self.host.config.requests_max, "{key:?}: too many requests");
         self.host.session.sent(self.now, *key, heard);
+        self.check_said(&self.peers[index].said);
+        for one in messages {
+            if let Heard::Message { id: Some(id), text, .. } = one {
+                self.check_message(id, &text);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use peerless_core::Input;
 
-use super::{Source, World, addr};
+use super::{Source, World};
 
 /// Datagrams kept for an answer.
 const DATAGRAM_COUNT_MAX: usize = 8;
@@ -31,11 +31,11 @@ impl World {
             Some((to, asked)) if choice < 7 => (to, answer(&asked, source)),
             Some(_) | None => {
                 let len = source.below(64);
-                (addr(source.below(16)), source.take(len).to_vec())
+                (self.addr(source.below(16)), source.take(len).to_vec())
             }
         };
         match choice {
-            4 => from = addr(source.below(16)),
+            4 => from = self.addr(source.below(16)),
             5 => {
                 let at = source.below(bytes.len());
                 let flip = source.byte().unwrap_or_default();
@@ -44,6 +44,7 @@ impl World {
             6 => bytes.truncate(source.below(64)),
             _ => {}
         }
+        self.seen.name_all(&bytes);
         self.host.session.handle_input(self.now, Input::Datagram { from, bytes: &bytes });
     }
 }
