@@ -216,7 +216,7 @@ fn a_swarm_lives_through_churn() {
 fn one_in_five_that_means_no_good_delays_and_stops_nobody() {
     let (ended, report) = play(&small("hostile.toml", 3, 8), 1);
     assert_eq!((ended, report.complete), (Ended::Complete, report.goal));
-    assert!(report.completion.is_some_and(|time| time.median < 20.0 && time.max < 300.0), "{report}");
+    assert!(report.completion.is_some_and(|time| time.median < 20.0 && time.max < 60.0), "{report}");
     assert!(group(&report, "free riders").uploaded == Some(0), "{report}");
     // Poison is recognized, and whoever gives it is left.
     assert!(report.wasted * 2 < report.downloaded, "{report}");

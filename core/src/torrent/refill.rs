@@ -14,9 +14,16 @@ impl Torrent {
         }
         while std::mem::take(&mut download.refill) {
             let was_endgame = download.picker.in_endgame();
-            for key in &self.peers {
-                if let Some(peer) = peers.get_mut(*key) {
-                    download.fill(cx, peer);
+            // Who owes blocks for too long comes last. Else whoever gives nothing could have a piece that
+            // one peer alone is asked for, be given up on, and have it again, time after time.
+            for is_snubbed in [false, true] {
+                for key in &self.peers {
+                    let peer = peers.get_mut(*key);
+                    let peer = peer
+                        .filter(|peer| peer.open().is_some_and(|open| open.requests.snubbed) == is_snubbed);
+                    if let Some(peer) = peer {
+                        download.fill(cx, peer);
+                    }
                 }
             }
             // What the first peers were not given they may share once nothing else is left.
@@ -64,5 +71,35 @@ impl Torrent {
         if let Some(peer) = peers.get(key) {
             peer.set_snub_timer(cx);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::config::Config;
+    use crate::job::{Job, StoreError};
+    use crate::machine::lab::Lab;
+
+    #[test]
+    fn who_gives_nothing_has_a_piece_that_failed_to_itself_once() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let silent = lab.giver(1, "x");
+        let [first, _] = lab.requests(silent)[..] else { panic!("both blocks are asked for") };
+        lab.give(silent, first);
+        // It gives no more; another does, and what they gave together is bad.
+        lab.pass(Duration::from_secs(25));
+        let good = lab.giver(2, "x");
+        let [second] = lab.requests(good)[..] else { panic!("what the first owes is asked for") };
+        lab.give(good, second);
+        let at = lab.jobs.iter().position(|job| matches!(job, Job::Store { .. })).unwrap();
+        let Job::Store { torrent, pieces, .. } = lab.jobs.remove(at) else { unreachable!() };
+        let bad =
+            pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Mismatch(vec![[1; 20], [2; 20]]))));
+        lab.done(crate::job::JobDone::Stored { torrent, pieces: bad.collect() });
+        // One peer alone is to give it now. The first in line gets its chance, and then the other.
+        lab.pass(Duration::from_secs(90));
+        assert_eq!(lab.requests(good).len(), 2, "{:?}", lab.requests(silent));
     }
 }
