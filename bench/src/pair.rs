@@ -173,7 +173,8 @@ fn run_job(job: Job, has_all: bool) -> JobDone {
             JobDone::Opened { torrent, result: Ok(Opened { have, unsure: nothing, ours: true }) }
         }
         Job::Read { torrent, peer, range, .. } => {
-            let block = Block::new(vec![0; range.len() as usize]);
+            // Not zeros: those would not be copied.
+            let block = Block::new(vec![1; range.len() as usize]);
             JobDone::Read { torrent, peer, range, result: Ok(block) }
         }
         Job::Store { torrent, pieces, .. } => {

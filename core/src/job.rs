@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bitfield::Bitfield;
-use crate::block::Block;
+use crate::block::{Block, ReadBuffer};
 use crate::family::IpFamily;
 use crate::key::{PeerKey, TorrentKey};
 use crate::metainfo::Digest;
@@ -97,8 +97,8 @@ pub enum Job {
         storage: Arc<Storage>,
         /// What to read: one block, or a run of them.
         range: BlockRef,
-        /// Where to put it: as long as the range. What it holds means nothing.
-        buffer: Block,
+        /// Where to put it.
+        buffer: ReadBuffer,
     },
     /// Sync what was written, then claim `have` in the resume file.
     Save {

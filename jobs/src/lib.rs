@@ -135,7 +135,7 @@ impl Work for Jobs {
         match job {
             Job::Read { torrent, peer, storage, range, mut buffer } => {
                 if self.disk.read_cached(torrent, &storage, range, &mut buffer).is_some() {
-                    Ok(JobDone::Read { torrent, peer, range, result: Ok(buffer) })
+                    Ok(JobDone::Read { torrent, peer, range, result: Ok(buffer.into_block()) })
                 } else {
                     Err(Job::Read { torrent, peer, storage, range, buffer })
                 }

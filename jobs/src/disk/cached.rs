@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use peerless_core::block::Block;
+use peerless_core::block::ReadBuffer;
 use peerless_core::piece::BlockRef;
 use peerless_core::{Storage, TorrentKey};
 
@@ -16,7 +16,7 @@ impl Disk {
         torrent: TorrentKey,
         storage: &Storage,
         range: BlockRef,
-        buffer: &mut Block,
+        buffer: &mut ReadBuffer,
     ) -> Option<()> {
         let mut rest = buffer.as_mut_slice();
         let metainfo = &storage.metainfo;

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::sync::{PoisonError, RwLockReadGuard};
 
-use peerless_core::block::Block;
+use peerless_core::block::{Block, ReadBuffer};
 use peerless_core::metainfo::Span;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::{
@@ -88,7 +88,7 @@ impl Disk {
         torrent: TorrentKey,
         storage: &Storage,
         range: BlockRef,
-        mut buffer: Block,
+        mut buffer: ReadBuffer,
     ) -> Result<Block, DiskError> {
         let mut rest = buffer.as_mut_slice();
         let (metainfo, held) = (&storage.metainfo, self.held(torrent));
@@ -104,7 +104,7 @@ impl Disk {
             let file = self.file(torrent, storage, span, Access::Read)?;
             read_exact_at(&file, run, span.offset).map_err(|error| span_error(storage, span, &error))?;
         }
-        Ok(buffer)
+        Ok(buffer.into_block())
     }
 
     fn write_piece(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use peerless_core::bitfield::Bitfield;
-use peerless_core::block::Block;
+use peerless_core::block::{Block, ReadBuffer};
 use peerless_core::key::Key as _;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::piece::{BLOCK_LEN, BlockRef, PieceIndex};
@@ -238,7 +238,8 @@ pub(crate) fn read_at_once(jobs: &Jobs, fixture: &Fixture, index: u32) -> Option
 
 fn read_job(storage: Arc<Storage>, range: BlockRef) -> Job {
     // What the buffer holds must not show.
-    let buffer = Block::new(vec![0xEE; range.len() as usize]);
+    let mut buffer = ReadBuffer::new(range.len() as usize);
+    buffer.as_mut_slice().fill(0xEE);
     Job::Read { torrent: torrent(), peer: PeerKey::new(0, 0), storage, range, buffer }
 }
 
