@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use peerless_core::bitfield::Bitfield;
 use peerless_core::block::Block;
@@ -17,7 +16,8 @@ use peerless_core::{
     JobDone, MetadataError, MetadataWork, Opened, StoreError, block_digest, verify,
 };
 
-use crate::sample::{Sample, slice};
+use crate::part::is_zeros;
+use crate::sample::{Payload, Sample, offset};
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Disk {
 #[derive(Debug)]
 struct Place {
     metainfo: Metainfo,
-    payload: Arc<[u8]>,
+    payload: Payload,
     /// Pieces that were written, as the running system sees them.
     written: Bitfield,
     /// Pieces that would survive a crash.
@@ -111,7 +111,7 @@ impl Disk {
     pub fn insert_with(&mut self, sample: &Sample, there: Bitfield) {
         let place = Place {
             metainfo: sample.metainfo.clone(),
-            payload: Arc::clone(&sample.payload),
+            payload: sample.payload.clone(),
             written: there.clone(),
             synced: there,
             claimed: None,
@@ -324,7 +324,13 @@ impl Disk {
     ) -> Result<Vec<[u8; 20]>, StoreError> {
         let piece = *piece;
         let digests = || blocks.iter().map(block_digest).collect();
-        if !verify(blocks, self.place(torrent).metainfo.digest(piece)) {
+        let place = self.place(torrent);
+        let is_right = match place.payload {
+            // Zeros need no hash to be known for what they are.
+            Payload::Zeros => blocks.iter().all(|block| is_zeros(block.as_slice())),
+            Payload::Bytes(_) => verify(blocks, place.metainfo.digest(piece)),
+        };
+        if !is_right {
             return Err(StoreError::Mismatch(digests()));
         }
         let count = self.write_count;
@@ -333,12 +339,13 @@ impl Disk {
             return Err(StoreError::Disk(error(kind)));
         }
         let place = self.place(torrent);
-        let whole = place.metainfo.geometry().whole(piece);
-        let mut right = slice(&place.metainfo, &place.payload, whole);
-        for block in blocks {
-            let (first, rest) = right.split_at(block.as_slice().len());
-            assert!(first == block.as_slice(), "{piece:?} hashes well and is wrong");
-            right = rest;
+        if let Payload::Bytes(_) = place.payload {
+            let mut at = place.metainfo.geometry().offset_of(piece);
+            for block in blocks {
+                let right = place.payload.bytes(at, block.as_slice().len());
+                assert!(*right == *block.as_slice(), "{piece:?} hashes well and is wrong");
+                at += block.as_slice().len() as u64;
+            }
         }
         place.written.insert(piece);
         Ok(if *digest_blocks { digests() } else { Vec::new() })
@@ -350,9 +357,11 @@ impl Disk {
         }
         let place = self.place(torrent);
         if !place.written.has(range.piece()) {
-            return Ok(Block::new(vec![0; range.len() as usize]));
+            // What a hole in a file reads as, where that is not what should be there.
+            let wrong = if matches!(place.payload, Payload::Zeros) { 1 } else { 0 };
+            return Ok(Block::new(vec![wrong; range.len() as usize]));
         }
-        Ok(Block::new(slice(&place.metainfo, &place.payload, range).to_vec()))
+        Ok(place.payload.block(offset(&place.metainfo, range), range.len() as usize))
     }
 
     fn save(&mut self, torrent: InfoHash, have: Bitfield, close: bool) -> Result<(), DiskError> {

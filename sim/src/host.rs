@@ -1,13 +1,13 @@
 //! A node that runs a real Session, and what every Session must keep to while it runs.
 
-use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
 
 use peerless_core::key::Key;
 use peerless_core::{Config, Event, Input, Instant, Output, PeerKey, Progress, Session};
 
+use crate::conns::Conns;
+use crate::digest::Digest;
 use crate::disk::Disk;
 use crate::link::Conn;
 use crate::tally::Tally;
@@ -28,7 +28,7 @@ pub struct Host {
     /// Its disk.
     pub disk: Disk,
     /// Its connections.
-    pub conns: BTreeMap<PeerKey, Conn>,
+    pub conns: Conns,
     /// What it told its user, with the time. Without `Progress`.
     pub events: Vec<(Instant, Event)>,
     /// The figures of each torrent that was completed.
@@ -45,7 +45,7 @@ pub struct Host {
     pub wake_count: usize,
     /// How often it has died.
     pub life: u32,
-    digest: DefaultHasher,
+    digest: Digest,
     /// By a key's place: the first generation that is not over.
     alive_from: Vec<u32>,
     /// When the current run of wakes began, and how many it has.
@@ -59,7 +59,7 @@ impl Host {
         Self {
             session: Session::new(config.clone(), seed, now),
             disk: Disk::new(seed),
-            conns: BTreeMap::new(),
+            conns: Conns::default(),
             events: Vec::new(),
             completed: Vec::new(),
             wake_at: None,
@@ -68,7 +68,7 @@ impl Host {
             tally: None,
             wake_count: 0,
             life: 0,
-            digest: DefaultHasher::new(),
+            digest: Digest::default(),
             alive_from: Vec::new(),
             wakes: (now, 0),
         }
@@ -124,7 +124,7 @@ impl Host {
         if let Some(tally) = &mut self.tally {
             tally.gone(peer);
         }
-        self.conns.remove(&peer)
+        self.conns.remove(peer)
     }
 
     /// Keeps an event.
@@ -178,7 +178,7 @@ impl Host {
     /// Lets the watch see what is to be sent. To be called after whatever changes the session.
     pub fn look(&mut self, now: Instant) {
         if let Some(watch) = &mut self.watch {
-            for &peer in self.conns.keys() {
+            for (peer, _) in self.conns.iter() {
                 watch.queued(now, peer, self.session.unsent(peer));
             }
         }

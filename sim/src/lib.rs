@@ -4,9 +4,12 @@
 
 #[cfg(feature = "scenarios")]
 pub mod bound;
+pub mod conns;
+mod digest;
 pub mod disk;
 pub mod host;
 pub mod link;
+pub mod part;
 #[cfg(feature = "scenarios")]
 pub mod picture;
 pub mod puppet;
@@ -20,6 +23,8 @@ pub mod scenario;
 pub mod speak;
 pub mod swarm;
 pub mod tally;
+pub mod theory;
 pub mod tracker;
+pub mod traffic;
 pub mod watch;
 pub mod web;

@@ -10,6 +10,9 @@ use peerless_core::key::Key;
 use peerless_core::rng::Rng;
 use peerless_core::{Instant, PeerKey};
 
+use crate::part::Part;
+use crate::traffic::Counter;
+
 /// Names a node of a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
@@ -165,24 +168,28 @@ pub struct Pipe {
     /// What a scripted sender still has to send.
     pub backlog: VecDeque<u8>,
     /// Handed to the network, in order; an empty part is the end of the stream.
-    pub flight: VecDeque<Vec<u8>>,
+    pub flight: VecDeque<Part>,
+    /// At the reader's line and waiting for others to come through it, in order.
+    pub landing: VecDeque<Part>,
     /// Arrived and not read, in order.
-    pub unread: VecDeque<Vec<u8>>,
-    /// The bytes of `flight` and `unread`.
+    pub unread: VecDeque<Part>,
+    /// The bytes of `flight`, `landing` and `unread`.
     pub len: usize,
-    /// Whether a part is on the sender's line.
-    pub sending: bool,
+    /// When the last part has left the sender's line.
+    pub free_at: Instant,
+    /// When the sender will look if there is more.
+    pub planned_at: Option<Instant>,
     /// Whether the sender waits for room.
     pub blocked: bool,
-    /// Whether the stream ends behind what is in it.
-    pub ended: bool,
-    /// When the last part arrives.
+    /// Tells the messages in it apart.
+    pub(crate) counter: Counter,
+    /// When the last part arrives at the reader's line.
     pub last_arrival: Instant,
 }
 
 impl Pipe {
     /// Takes the oldest unread part, or no more than `len_max` bytes of it; the sender may have room now.
-    pub fn read(&mut self, len_max: usize) -> Option<Vec<u8>> {
+    pub fn read(&mut self, len_max: usize) -> Option<Part> {
         let mut part = self.unread.pop_front()?;
         if part.len() > len_max {
             self.unread.push_front(part.split_off(len_max));

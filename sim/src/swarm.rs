@@ -9,8 +9,7 @@ mod place;
 mod queue;
 mod work;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -22,12 +21,14 @@ use peerless_core::{
 };
 
 pub use self::datagrams::UdpTracker;
-use self::queue::{Scheduled, What};
+use self::queue::{Queue, What};
 use crate::host::Host;
 use crate::link::{Conn, DiskPace, Link, LinkKey, Net, NodeId, Speed};
+use crate::part::{Part, Whole};
 use crate::puppet::{Plan, Puppet};
 use crate::sample::Sample;
 use crate::tracker::Tracker;
+use crate::traffic::Traffic;
 use crate::watch::Watch;
 use crate::web::WebServer;
 
@@ -48,14 +49,14 @@ pub struct Swarm {
     pub names: BTreeMap<String, Vec<IpAddr>>,
     now: Instant,
     rng: Rng,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    scheduled_count: u64,
+    queue: Queue,
     nodes: Vec<Node>,
     addrs: BTreeMap<SocketAddr, NodeId>,
     links: Slab<LinkKey, Link>,
     completions: Vec<(Instant, NodeId)>,
     /// Buffers for the next parts of streams.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Part>,
+    whole: Whole,
 }
 
 #[derive(Debug)]
@@ -73,6 +74,7 @@ struct Node {
     /// How fast its disk is, if it differs from the others'.
     disk_pace: Option<DiskPace>,
     disk_free_at: Instant,
+    traffic: Traffic,
     actor: Actor,
 }
 
@@ -135,13 +137,13 @@ impl Swarm {
             names: BTreeMap::new(),
             now: Instant::START,
             rng: Rng::new(seed),
-            queue: BinaryHeap::new(),
-            scheduled_count: 0,
+            queue: Queue::default(),
             nodes: Vec::new(),
             addrs: BTreeMap::new(),
             links: Slab::default(),
             completions: Vec::new(),
             spare: Vec::new(),
+            whole: Whole::default(),
         }
     }
 
@@ -166,6 +168,12 @@ impl Swarm {
     #[must_use]
     pub fn addr(&self, node: NodeId) -> SocketAddr {
         self.nodes[node.0].addr
+    }
+
+    /// What a node has sent.
+    #[must_use]
+    pub fn traffic(&self, node: NodeId) -> Traffic {
+        self.nodes[node.0].traffic
     }
 
     /// Adds a Session. Its `listen_port` is set here, and its `hash_width`: they differ.
@@ -325,7 +333,7 @@ impl Swarm {
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
         while !done(self) {
-            if self.queue.peek().is_none_or(|Reverse(next)| next.at > end) {
+            if self.queue.next_at().is_none_or(|at| at > end) {
                 self.now = end;
                 return false;
             }
@@ -365,7 +373,7 @@ impl Swarm {
 
     /// Breaks every connection of a node.
     pub fn cut_all(&mut self, node: NodeId) {
-        let conns: Vec<Conn> = self.host(node).conns.values().copied().collect();
+        let conns: Vec<Conn> = self.host(node).conns.iter().map(|(_, conn)| conn).collect();
         conns.into_iter().for_each(|conn| self.cut(conn.link));
     }
 
@@ -409,7 +417,7 @@ impl Swarm {
     }
 
     fn step(&mut self) {
-        let Some(Reverse(next)) = self.queue.pop() else {
+        let Some(next) = self.queue.pop() else {
             return;
         };
         debug_assert!(next.at >= self.now, "time goes forward");
@@ -421,9 +429,9 @@ impl Swarm {
             What::Job(node, life, job) => self.work(node, life, *job),
             What::Dialled(link) => self.on_dialled(link),
             What::DialAnswered(link, yes) => self.on_dial_answered(link, yes),
-            What::Departed(conn) => self.on_departed(conn),
             What::Arrived(conn) => self.on_arrived(conn),
-            What::Pump(conn) => self.pump_and_settle(conn),
+            What::Landed(conn) => self.on_landed(conn),
+            What::Pump(conn) => self.on_pump(conn),
             What::Cut(link) => self.cut(link),
             What::DatagramOut(node, to, bytes) => self.on_datagram_out(node, to, &bytes),
             What::DatagramBack(node, from, bytes) => self.on_datagram_back(node, from, &bytes),
@@ -454,13 +462,13 @@ impl Swarm {
             behind_nat: false,
             disk_pace: None,
             disk_free_at: now,
+            traffic: Traffic::default(),
             actor,
         });
         node
     }
 
     fn schedule(&mut self, at: Instant, what: What) {
-        self.scheduled_count += 1;
-        self.queue.push(Reverse(Scheduled { at, number: self.scheduled_count, what }));
+        self.queue.push(at, what);
     }
 }

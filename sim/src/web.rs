@@ -96,8 +96,7 @@ impl WebServer {
         let files = metainfo.layout().files();
         let file = files.iter().find(|file| file.path == path).expect("the URL is one of a file");
         assert_eq!(file.len, part.file_len, "{url}");
-        let start = usize::try_from(file.offset + part.begin).expect("it fits in memory");
         let len = usize::try_from(part.len).expect("it fits in memory");
-        self.sample.payload[start..start + len].to_vec()
+        self.sample.payload.bytes(file.offset + part.begin, len).into_owned()
     }
 }

@@ -103,9 +103,9 @@ fn a_free_slot_is_given_at_once() {
 
 /// Copies of the payload that the only seed sends until twelve leeches have everything, and how long it
 /// takes.
-fn copies(super_seed: bool) -> (f64, Duration) {
-    let sample = Sample::new(16, 6_000_000, 65_536);
-    let mut swarm = Swarm::new(16, Net::default());
+fn copies(number: u64, super_seed: bool) -> (f64, Duration) {
+    let sample = Sample::new(number, 6_000_000, 65_536);
+    let mut swarm = Swarm::new(number, Net::default());
     let line = Speed { up: 200_000, down: 2_000_000 };
     let seed = swarm.add_host(Config { super_seed, ..Config::default() }, line);
     swarm.host_mut(seed).disk.insert_full(&sample);
@@ -121,14 +121,20 @@ fn copies(super_seed: bool) -> (f64, Duration) {
     let now = swarm.now();
     let sent = swarm.host(seed).session.progress(now, torrent).expect("it is there").uploaded_len;
     let sent = u32::try_from(sent).expect("a few copies");
-    let total = u32::try_from(sample.payload.len()).expect("a few megabytes");
+    let total = u32::try_from(sample.metainfo.geometry().total_len()).expect("a few megabytes");
     (f64::from(sent) / f64::from(total), now.since_start())
 }
 
 #[test]
 fn a_super_seed_gives_each_piece_about_once() {
-    let (plain, plain_time) = copies(false);
-    let (held_back, time) = copies(true);
-    assert!(held_back < 1.6 && held_back < plain * 0.8, "{held_back:.2} copies, {plain:.2} without");
-    assert!(time < plain_time * 2, "{time:?} instead of {plain_time:?}");
+    // A single swarm says little: chance decides who finds whom first.
+    let mean = |super_seed| {
+        let runs = [16, 17, 18, 19].map(|number| copies(number, super_seed));
+        let (copies, time) =
+            runs.into_iter().fold((0.0, Duration::ZERO), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+        (copies / 4.0, time / 4)
+    };
+    let ((plain, plain_time), (held_back, time)) = (mean(false), mean(true));
+    assert!(held_back < 1.7 && held_back < plain * 0.9, "{held_back:.2} copies, {plain:.2} without");
+    assert!(time < plain_time, "{time:?} instead of {plain_time:?}");
 }

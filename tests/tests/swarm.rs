@@ -306,7 +306,7 @@ fn a_web_seed_alone_brings_everything_once_and_at_its_speed() {
         web(&mut swarm, &sample, "web", Answer::Right);
         let node = with_web(&mut swarm, &sample, &["web"], &[]);
         assert!(swarm.run_until(MINUTE, |swarm| has_all(swarm, node, &sample)));
-        let total = sample.payload.len() as u64;
+        let total = sample.metainfo.geometry().total_len();
         assert_eq!(swarm.web["web"].sent_len, total, "nothing is sent twice");
         // Two runs at a time, each at 10 MiB/s, and a moment for each to begin.
         assert!(swarm.now().since_start() < Duration::from_secs(6), "{:?}", swarm.now());

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
-use peerless_core::{CloseCause, Input, PeerKey};
+use peerless_core::rng::Rng;
+use peerless_core::{CloseCause, Input, Instant, PeerKey};
 
+use super::place::jitter;
 use super::{Actor, Swarm, What};
-use crate::link::{Conn, End, Link, LinkKey, NodeId, Pipe, pick, transfer_time};
+use crate::link::{Conn, End, Link, LinkKey, Net, NodeId, Pipe, pick, transfer_time};
+use crate::part::Part;
 use crate::puppet::{Act, Alarm};
 
 /// The first port that dials come from.
@@ -82,16 +85,22 @@ impl Swarm {
         self.react(node, acts);
     }
 
-    /// Puts the next part of what this end has to send on its line, if the line is free.
+    /// Puts the next part of what this end has to send on its line, if the last one has left.
     pub(super) fn pump(&mut self, conn: Conn) {
         let (now, window) = (self.now, self.net.window_len);
-        let limit = self.part_len();
         let Some(link) = self.links.get_mut(conn.link) else {
             return;
         };
         let end = &link.ends[conn.side];
         let pipe = &mut link.pipes[conn.side];
-        if !end.open || pipe.sending || (conn.side == 0 && !link.up) {
+        if !end.open || (conn.side == 0 && !link.up) {
+            return;
+        }
+        if pipe.free_at > now {
+            let at = pipe.free_at;
+            if pipe.planned_at.replace(at) != Some(at) {
+                self.schedule(at, What::Pump(conn));
+            }
             return;
         }
         let node = &mut self.nodes[end.node.0];
@@ -104,84 +113,108 @@ impl Swarm {
         }
         let mut part = self.spare.pop().unwrap_or_default();
         part.clear();
+        let limit = part_len(&self.net, &mut self.rng);
+        let jitter = jitter(&self.net, &mut self.rng);
+        let mut more = false;
         match (&mut node.actor, end.key) {
             (Actor::Host(host), Some(peer)) => {
                 for run in host.session.unsent(peer) {
-                    part.extend_from_slice(&run[..run.len().min(limit - part.len())]);
-                    if part.len() == limit {
+                    if !part.push(run, limit, !self.net.rechunk) {
                         break;
                     }
                 }
                 if !part.is_empty() {
                     if let Some(watch) = &mut host.watch {
-                        watch.sent(peer, &part);
+                        watch.sent(peer, self.whole.of(&part));
                     }
                     host.session.sent(now, peer, part.len());
                     host.look(now);
+                    more = host.session.unsent(peer).next().is_some();
                 }
             }
-            (Actor::Puppet(_), _) => part.extend(pipe.backlog.drain(..limit.min(pipe.backlog.len()))),
+            (Actor::Puppet(_), _) => {
+                part.extend(pipe.backlog.drain(..limit.min(pipe.backlog.len())));
+                // It is told when its part has left, and may have more then.
+                more = true;
+            }
             (Actor::Host(_) | Actor::Silent, _) => {}
         }
         if part.is_empty() {
             self.spare.push(part);
             return;
         }
+        let (bytes, zeros) = part.both();
+        pipe.counter.count(&mut node.traffic, bytes, zeros);
         node.up_free_at = node.up_free_at.max(now) + transfer_time(part.len(), node.speed.up);
-        let departs_at = node.up_free_at;
+        pipe.free_at = node.up_free_at;
+        let mut arrives_at = pipe.last_arrival.max(pipe.free_at + link.latency + jitter);
+        if let Some((_, time)) = self.net.stall.filter(|&(per_mille, _)| self.rng.below(1000) < per_mille) {
+            arrives_at = arrives_at + time;
+        }
+        pipe.last_arrival = arrives_at;
         pipe.len += part.len();
         pipe.flight.push_back(part);
-        pipe.sending = true;
-        self.schedule(departs_at, What::Departed(conn));
+        let free_at = pipe.free_at;
+        pipe.planned_at = more.then_some(free_at);
+        self.schedule(arrives_at, What::Arrived(conn.other()));
+        if more {
+            self.schedule(free_at, What::Pump(conn));
+        }
     }
 
-    pub(super) fn pump_and_settle(&mut self, conn: Conn) {
-        let Some(node) = self.links.get(conn.link).map(|link| link.ends[conn.side].node) else {
+    /// The last part of this end has left its line, or there is room again.
+    pub(super) fn on_pump(&mut self, conn: Conn) {
+        let Some(link) = self.links.get_mut(conn.link) else {
             return;
         };
+        // Else another look is planned, for a part was sent meanwhile.
+        if link.pipes[conn.side].planned_at.take_if(|at| *at == self.now).is_none() {
+            return;
+        }
+        let node = link.ends[conn.side].node;
         self.pump(conn);
         self.react(node, Vec::new());
     }
 
-    pub(super) fn on_departed(&mut self, conn: Conn) {
-        let (now, stall) = (self.now, self.net.stall);
-        let held = stall.filter(|&(per_mille, _)| self.rng.below(1000) < per_mille);
-        let jitter = self.jitter();
-        let Some(link) = self.links.get_mut(conn.link) else {
-            return;
-        };
-        let pipe = &mut link.pipes[conn.side];
-        pipe.sending = false;
-        let len = pipe.flight.back().map_or(0, Vec::len);
-        let mut arrives_at = pipe.last_arrival.max(now + link.latency + jitter);
-        if let Some((_, time)) = held {
-            arrives_at = arrives_at + time;
-        }
-        // The receiver's line carries all its connections, one part after the other.
-        let receiver = &mut self.nodes[link.ends[1 - conn.side].node.0];
-        if held.is_none() {
-            arrives_at = arrives_at.max(receiver.down_free_at) + transfer_time(len, receiver.speed.down);
-            receiver.down_free_at = arrives_at;
-        }
-        pipe.last_arrival = arrives_at;
-        let ended = pipe.ended;
-        self.schedule(arrives_at, What::Arrived(conn.other()));
-        if ended {
-            self.send_end(conn);
-        } else {
-            self.pump_and_settle(conn);
-        }
-    }
-
+    /// A part is at the line of this end, which carries all its connections, one part after the other.
+    /// It has come in while it was on its way, as far as the line had room.
     pub(super) fn on_arrived(&mut self, conn: Conn) {
+        let now = self.now;
         let Some(link) = self.links.get_mut(conn.link) else {
             return;
         };
         let pipe = &mut link.pipes[1 - conn.side];
-        if let Some(part) = pipe.flight.pop_front() {
+        let Some(part) = pipe.flight.pop_front() else {
+            return;
+        };
+        let reader = &mut self.nodes[link.ends[conn.side].node.0];
+        let time = transfer_time(part.len(), reader.speed.down);
+        let begins_at = now.since_start().saturating_sub(time);
+        reader.down_free_at = reader.down_free_at.max(Instant::from_start(begins_at)) + time;
+        if reader.down_free_at <= now && pipe.landing.is_empty() {
             pipe.unread.push_back(part);
+            self.read(conn);
+        } else {
+            pipe.landing.push_back(part);
+            let at = reader.down_free_at.max(now);
+            self.schedule(at, What::Landed(conn));
         }
-        let node = link.ends[conn.side].node;
+    }
+
+    /// A part has come through the line of this end.
+    pub(super) fn on_landed(&mut self, conn: Conn) {
+        let Some(link) = self.links.get_mut(conn.link) else {
+            return;
+        };
+        let pipe = &mut link.pipes[1 - conn.side];
+        pipe.unread.extend(pipe.landing.pop_front());
+        self.read(conn);
+    }
+
+    fn read(&mut self, conn: Conn) {
+        let Some(node) = self.links.get(conn.link).map(|link| link.ends[conn.side].node) else {
+            return;
+        };
         self.deliver(conn);
         self.react(node, Vec::new());
     }
@@ -218,6 +251,7 @@ impl Swarm {
             let part = pipe.read(len_max).unwrap_or_default();
             if pipe.blocked && pipe.len < self.net.window_len {
                 pipe.blocked = false;
+                pipe.planned_at = Some(now);
                 self.schedule(now, What::Pump(conn.other()));
             }
             if open {
@@ -237,11 +271,7 @@ impl Swarm {
             self.links.remove(conn.link);
             return;
         }
-        let pipe = &mut link.pipes[conn.side];
-        pipe.ended = true;
-        if !pipe.sending {
-            self.send_end(conn);
-        }
+        self.send_end(conn);
         self.deliver(conn);
     }
 
@@ -257,7 +287,7 @@ impl Swarm {
     }
 
     pub(super) fn conn(&self, node: NodeId, peer: PeerKey) -> Option<Conn> {
-        self.host(node).conns.get(&peer).copied()
+        self.host(node).conns.get(peer)
     }
 
     pub(super) fn wake_puppet(&mut self, node: NodeId, alarm: Alarm) {
@@ -297,9 +327,10 @@ impl Swarm {
         }
     }
 
-    fn hand_over(&mut self, conn: Conn, node: NodeId, key: Option<PeerKey>, part: &[u8]) {
+    fn hand_over(&mut self, conn: Conn, node: NodeId, key: Option<PeerKey>, part: &Part) {
         let now = self.now;
         let mut acts = Vec::new();
+        let part = self.whole.of(part);
         match (&mut self.nodes[node.0].actor, key) {
             (Actor::Host(host), Some(peer)) => {
                 let cut = if self.net.rechunk { self.rng.below(part.len()) } else { 0 };
@@ -342,19 +373,19 @@ impl Swarm {
             return;
         };
         let pipe = &mut link.pipes[conn.side];
-        pipe.flight.push_back(Vec::new());
+        pipe.flight.push_back(Part::default());
         pipe.last_arrival = pipe.last_arrival.max(now + link.latency);
         let arrives_at = pipe.last_arrival;
         self.schedule(arrives_at, What::Arrived(conn.other()));
     }
+}
 
-    /// How much goes into the next part of a stream.
-    fn part_len(&mut self) -> usize {
-        let max = self.net.chunk_len_max;
-        match self.rng.below(8) {
-            _ if !self.net.rechunk => max,
-            0 => 1 + self.rng.below(20),
-            _ => 1 + self.rng.below(max),
-        }
+/// How much goes into the next part of a stream.
+fn part_len(net: &Net, rng: &mut Rng) -> usize {
+    let max = net.chunk_len_max;
+    match rng.below(8) {
+        _ if !net.rechunk => max,
+        0 => 1 + rng.below(20),
+        _ => 1 + rng.below(max),
     }
 }

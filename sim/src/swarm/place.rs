@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use peerless_core::Job;
+use peerless_core::rng::Rng;
 
 use super::Swarm;
-use crate::link::{DiskPace, NodeId, pick, transfer_time};
+use crate::link::{DiskPace, Net, NodeId, pick, transfer_time};
 
 impl Swarm {
     /// Adds this to the delay of each link that the node makes or takes from now on.
@@ -30,11 +31,6 @@ impl Swarm {
         pick(&mut self.rng, &self.net.latency) + own
     }
 
-    /// What a part of a stream is held up beside the delay of its link.
-    pub(super) fn jitter(&mut self) -> Duration {
-        self.net.jitter.as_ref().map_or(Duration::ZERO, |range| pick(&mut self.rng, range))
-    }
-
     /// How long from now a job of the disk takes.
     pub(super) fn disk_time(&mut self, node: NodeId, job: &Job) -> Duration {
         let now = self.now;
@@ -47,6 +43,11 @@ impl Swarm {
         node.disk_free_at = node.disk_free_at.max(now) + transfer_time(payload_len(job), rate);
         node.disk_free_at.since(now) + delay
     }
+}
+
+/// What a part of a stream is held up beside the delay of its link.
+pub(super) fn jitter(net: &Net, rng: &mut Rng) -> Duration {
+    net.jitter.as_ref().map_or(Duration::ZERO, |range| pick(rng, range))
 }
 
 /// Bytes of payload that a job reads or writes.
@@ -75,7 +76,6 @@ fn payload_len(job: &Job) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Net;
     use crate::sample::Sample;
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -36,7 +36,12 @@ impl Swarm {
         let host = self.host_mut(node);
         host.disk.ask(&job);
         let life = host.life;
-        self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
+        if delay.is_zero() {
+            // As a runtime does what it can do at once.
+            self.finish(node, job);
+        } else {
+            self.schedule(self.now + delay, What::Job(node, life, Box::new(job)));
+        }
     }
 
     /// The web seed that is asked for these.
@@ -47,9 +52,14 @@ impl Swarm {
 
     /// The job's time has come; what it comes to is told to the session that asked.
     pub(super) fn work(&mut self, node: NodeId, life: u32, job: Job) {
-        if self.host(node).life != life {
-            return;
+        if self.host(node).life == life {
+            self.finish(node, job);
+            self.settle(node);
         }
+    }
+
+    /// Does a job and tells the session.
+    fn finish(&mut self, node: NodeId, job: Job) {
         let (now, ip) = (self.now, self.addr(node).ip());
         let done = match job {
             Job::Announce { torrent, tier, family: family @ IpFamily::V6, .. } => {
@@ -89,7 +99,8 @@ impl Swarm {
             | Job::Metadata { .. }
             | Job::Record { .. }) => self.host_mut(node).disk.run(job),
         };
-        self.host_mut(node).session.handle_input(now, Input::Done(done));
-        self.settle(node);
+        let host = self.host_mut(node);
+        host.session.handle_input(now, Input::Done(done));
+        host.look(now);
     }
 }

@@ -221,10 +221,10 @@ impl Drop for Folder {
 }
 
 /// A torrent's files with their right bytes.
-fn files(sample: &Sample) -> impl Iterator<Item = (&str, &[u8])> {
+fn files(sample: &Sample) -> impl Iterator<Item = (&str, Vec<u8>)> {
     sample.metainfo.layout().files().iter().map(|file| {
         let start = usize::try_from(file.offset).unwrap();
-        (file.path.as_str(), &sample.payload[start..start + usize::try_from(file.len).unwrap()])
+        (file.path.as_str(), sample.payload()[start..start + usize::try_from(file.len).unwrap()].to_vec())
     })
 }
 

@@ -168,7 +168,7 @@ pub(crate) fn a_peer_that_reads_late_gets_everything(seed_kind: Kind, leech_kind
         let small = number < 250;
         let start = if small { number * 64 } else { LARGE as usize };
         let len = if small { 64 } else { LARGE as usize };
-        assert!(message[9..] == sample.payload[start..start + len], "answer {number} is wrong");
+        assert!(message[9..] == sample.payload()[start..start + len], "answer {number} is wrong");
     }
     seed.finish();
 }
@@ -398,7 +398,7 @@ pub(crate) fn a_stop_before_the_start_counts(seed_kind: Kind, leech_kind: Kind) 
 
 pub(crate) fn a_web_seed_alone_brings_everything(_: Kind, leech_kind: Kind) {
     let sample = sample();
-    let url = format!("http://{}/file", web::serve(sample.payload.to_vec()));
+    let url = format!("http://{}/file", web::serve(sample.payload().to_vec()));
     let folder = Folder::empty();
     let torrent = AddTorrent { web_seeds: vec![url], ..to_download(&sample, &folder, &[]) };
     let leech = Client::start(leech_kind, torrent, real_work());
