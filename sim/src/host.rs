@@ -9,7 +9,8 @@ use peerless_core::{Config, Event, Input, Instant, Output, PeerKey, Progress, Se
 use crate::conns::Conns;
 use crate::digest::Digest;
 use crate::disk::Disk;
-use crate::link::Conn;
+use crate::link::{Conn, Net};
+use crate::part::{Part, Whole};
 use crate::tally::Tally;
 use crate::watch::Watch;
 
@@ -173,6 +174,32 @@ impl Host {
             self.look(now);
             bytes = rest;
         }
+    }
+
+    /// Puts what the session sends next into a part, as far as there is room; whether there is more.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        part: &mut Part,
+        len_max: usize,
+        net: &Net,
+        whole: &mut Whole,
+    ) -> bool {
+        for run in self.session.unsent(peer) {
+            if !part.push(run, len_max, !net.rechunk) {
+                break;
+            }
+        }
+        if part.is_empty() {
+            return false;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.sent(peer, whole.of(part));
+        }
+        self.session.sent(now, peer, part.len());
+        self.look(now);
+        self.session.unsent(peer).next().is_some()
     }
 
     /// Lets the watch see what is to be sent. To be called after whatever changes the session.

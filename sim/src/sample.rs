@@ -85,8 +85,9 @@ impl Sample {
         };
         let whole_count = usize::try_from(total_len / u64::from(piece_len)).expect("a list fits into memory");
         let mut digests = digest(piece_len.into()).repeat(whole_count);
-        if total_len % u64::from(piece_len) > 0 {
-            digests.extend(digest(total_len % u64::from(piece_len)));
+        let last_len = total_len % u64::from(piece_len);
+        if last_len > 0 {
+            digests.extend(digest(last_len));
         }
         let info = info(&format!("stand-in-{seed}"), &format!("6:lengthi{total_len}e"), piece_len, &digests);
         Self::build(&info, Payload::Zeros, tiers)

@@ -58,9 +58,8 @@ pub(super) fn torrent(scenario: &Scenario) -> Sample {
         .collect();
     let tiers: Vec<[&str; 1]> = urls.iter().map(|url| [url.as_str()]).collect();
     let tiers: Vec<&[&str]> = tiers.iter().map(<[&str; 1]>::as_slice).collect();
-    let len = usize::try_from(scenario.torrent.size()).expect("checked to fit into memory");
     let piece_len = u32::try_from(scenario.torrent.piece_length).expect("checked to be 64 MiB at most");
-    Sample::with_trackers(1, len, piece_len, &tiers)
+    Sample::stand_in(1, scenario.torrent.size(), piece_len, &tiers)
 }
 
 /// A share in thousandths.

@@ -114,31 +114,17 @@ impl Swarm {
         let mut part = self.spare.pop().unwrap_or_default();
         part.clear();
         let limit = part_len(&self.net, &mut self.rng);
-        let jitter = jitter(&self.net, &mut self.rng);
-        let mut more = false;
-        match (&mut node.actor, end.key) {
+        let more = match (&mut node.actor, end.key) {
             (Actor::Host(host), Some(peer)) => {
-                for run in host.session.unsent(peer) {
-                    if !part.push(run, limit, !self.net.rechunk) {
-                        break;
-                    }
-                }
-                if !part.is_empty() {
-                    if let Some(watch) = &mut host.watch {
-                        watch.sent(peer, self.whole.of(&part));
-                    }
-                    host.session.sent(now, peer, part.len());
-                    host.look(now);
-                    more = host.session.unsent(peer).next().is_some();
-                }
+                host.send(now, peer, &mut part, limit, &self.net, &mut self.whole)
             }
             (Actor::Puppet(_), _) => {
                 part.extend(pipe.backlog.drain(..limit.min(pipe.backlog.len())));
                 // It is told when its part has left, and may have more then.
-                more = true;
+                true
             }
-            (Actor::Host(_) | Actor::Silent, _) => {}
-        }
+            (Actor::Host(_) | Actor::Silent, _) => false,
+        };
         if part.is_empty() {
             self.spare.push(part);
             return;
@@ -147,6 +133,7 @@ impl Swarm {
         pipe.counter.count(&mut node.traffic, bytes, zeros);
         node.up_free_at = node.up_free_at.max(now) + transfer_time(part.len(), node.speed.up);
         pipe.free_at = node.up_free_at;
+        let jitter = jitter(&self.net, &mut self.rng);
         let mut arrives_at = pipe.last_arrival.max(pipe.free_at + link.latency + jitter);
         if let Some((_, time)) = self.net.stall.filter(|&(per_mille, _)| self.rng.below(1000) < per_mille) {
             arrives_at = arrives_at + time;
