@@ -6,6 +6,7 @@
 //! [`Payload`]. Needs Linux, root, and the programs that [`require_programs`] names.
 
 mod aria2;
+pub mod authority;
 mod lab;
 pub mod libtorrent;
 pub mod mktorrent;
@@ -50,12 +51,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("transmission-daemon", "transmission-daemon"),
     ("aria2c", "aria2"),
     ("opentracker", "opentracker"),
     ("mktorrent", "mktorrent"),
     ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
     ("microsocks", "microsocks"),
     ("danted", "dante-server"),
     ("ss", "iproute2"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::authority::Authority;
 use super::{Host, Lab, Program, STEP_TIMEOUT, listens};
 
 /// Where it listens.
@@ -13,10 +14,19 @@ pub const PORT: u16 = 8080;
 /// # Panics
 /// If its files can't be written, or it does not come up.
 pub fn start(lab: &Lab, host: &Host, locations: &str) -> Program {
+    start_with(lab, host, "", locations)
+}
+
+/// The same with TLS.
+pub fn start_tls(lab: &Lab, host: &Host, authority: &Authority, locations: &str) -> Program {
+    start_with(lab, host, "ssl", &(authority.for_nginx() + locations))
+}
+
+fn start_with(lab: &Lab, host: &Host, how: &str, locations: &str) -> Program {
     let own = host.dir.with_extension("nginx");
     fs::create_dir_all(&own).expect("a folder for nginx");
     let config = own.join("nginx.conf");
-    fs::write(&config, configuration(host, locations, &own.display().to_string()))
+    fs::write(&config, configuration(host, how, locations, &own.display().to_string()))
         .expect("its configuration is written");
     let mut command = lab.command(host, "nginx");
     command.arg("-c").arg(&config).arg("-e").arg("stderr");
@@ -25,7 +35,7 @@ pub fn start(lab: &Lab, host: &Host, locations: &str) -> Program {
     program
 }
 
-fn configuration(host: &Host, locations: &str, own: &str) -> String {
+fn configuration(host: &Host, how: &str, locations: &str, own: &str) -> String {
     let place = host.at(PORT);
     format!(
         r#"user root;
@@ -43,7 +53,7 @@ fn configuration(host: &Host, locations: &str, own: &str) -> String {
             scgi_temp_path {own}/scgi;
             uwsgi_temp_path {own}/uwsgi;
             server {{
-                listen {place};
+                listen {place} {how};
                 root "{root}";
                 {locations}
             }}

@@ -14,6 +14,8 @@ mod failing_calls;
 #[cfg(target_os = "linux")]
 mod faults;
 #[cfg(target_os = "linux")]
+mod https;
+#[cfg(target_os = "linux")]
 mod ipv6;
 #[cfg(target_os = "linux")]
 mod limits;
