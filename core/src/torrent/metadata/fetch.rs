@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::extension::METADATA_PIECE_LEN;
+use crate::id::PeerId;
 use crate::job::BlockDigest;
 use crate::key::PeerKey;
 use crate::time::Instant;
@@ -20,6 +21,10 @@ use crate::torrent::verdict::{Giver, Verdicts};
 /// Pieces asked of one peer at once: 64 KiB on their way keep a peer busy, and many clients answer
 /// no more at a time.
 const ASKED_MAX: usize = 4;
+
+/// How the peer ids of rtorrent's library begin. While it answers one request it takes no other: who
+/// asks meanwhile is not heard again (seen with 0.13.8).
+const ASKED_ONE_BY_ONE: &[u8] = b"-lt";
 
 /// How long a peer may take for one piece before it is let be.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,6 +139,11 @@ impl Copy {
     }
 }
 
+/// Pieces to ask of a peer at once.
+fn asked_max(id: &PeerId) -> usize {
+    if id.as_bytes().starts_with(ASKED_ONE_BY_ONE) { 1 } else { ASKED_MAX }
+}
+
 impl Fetch {
     /// A peer says to have metadata of this length.
     pub(super) fn on_len(&mut self, giver: Giver, len: u32) {
@@ -229,7 +239,7 @@ impl Fetch {
         for (key, source) in &mut self.sources {
             let copy = self.copies.iter_mut().find(|copy| copy.is_of(*key, source));
             let Some(copy) = copy.filter(|_| !source.rests(now)) else { continue };
-            while source.asked.len() < ASKED_MAX
+            while source.asked.len() < asked_max(&source.giver.id)
                 && let Some(number) = copy.next(now, &source.asked)
             {
                 if let Some(piece) = copy.pieces.get_mut(number as usize) {

@@ -1,7 +1,6 @@
 //! Who is asked for what, and who is believed.
 
 use super::*;
-use crate::id::PeerId;
 use crate::key::Key;
 use std::net::SocketAddr;
 
@@ -49,6 +48,19 @@ fn pieces_are_shared_out_and_put_together() {
     assert_eq!((pieces.len(), pieces.concat().len()), (4, LEN as usize));
     assert_eq!((fetch.take_copy(), fetch.pick(at(1))), (None, vec![]));
     assert_eq!(fetch.on_good(&[]), []);
+}
+
+#[test]
+fn rtorrent_is_asked_for_one_piece_after_the_other() {
+    let mut fetch = Fetch::default();
+    let id = PeerId::new(*b"-lt0D80-abcdefghijkl");
+    fetch.on_len(Giver { id, ..giver(1) }, LEN);
+    for number in 0..4 {
+        let picked = fetch.pick(at(0));
+        assert_eq!(picked, [(key(1), number)]);
+        answer(&mut fetch, &picked);
+    }
+    assert!(fetch.take_copy().is_some());
 }
 
 #[test]
