@@ -15,6 +15,7 @@ pub mod opentracker;
 mod payload;
 pub mod peerless;
 mod program;
+mod rtorrent;
 pub mod socks;
 mod transmission;
 
@@ -51,9 +52,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SCRATCH_PREFIX: &str = "peerless-test-";
 
 /// What must be installed, with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("transmission-daemon", "transmission-daemon"),
     ("aria2c", "aria2"),
+    ("rtorrent", "rtorrent"),
     ("opentracker", "opentracker"),
     ("mktorrent", "mktorrent"),
     ("nginx", "nginx-light"),
@@ -97,6 +99,8 @@ pub enum Client {
     Aria2,
     /// libtorrent through its Python bindings
     Libtorrent,
+    /// rtorrent, which has no fast extension
+    Rtorrent,
     /// Ours
     Peerless(Runtime),
 }
@@ -111,6 +115,7 @@ impl Client {
             Self::Transmission => transmission::seed(lab, host, payloads),
             Self::Aria2 => aria2::seed(lab, host, payloads),
             Self::Libtorrent => libtorrent::seed(lab, host, payloads, None),
+            Self::Rtorrent => rtorrent::seed(lab, host, payloads),
             Self::Peerless(runtime) => Peerless::seed(lab, host, runtime, payloads).spawn(lab),
         }
     }
@@ -130,6 +135,7 @@ impl Client {
             Self::Transmission => transmission::leech(lab, host, payloads, pex),
             Self::Aria2 => (aria2::leech(lab, host, payloads, pex), Done::Exit),
             Self::Libtorrent => (libtorrent::leech(lab, host, payloads, pex), Done::Line(libtorrent::DONE)),
+            Self::Rtorrent => rtorrent::leech(lab, host, payloads),
             Self::Peerless(runtime) => {
                 (Peerless::download(lab, host, runtime, payloads).spawn(lab), Done::Exit)
             }
@@ -147,7 +153,7 @@ impl Client {
                 let program = Peerless::download(lab, host, runtime, payloads).arg("--seed").spawn(lab);
                 Leech { client: self, program, done: Done::Completes(payloads.len()), dir: host.dir.clone() }
             }
-            Self::Transmission | Self::Libtorrent => self.leech(lab, host, payloads),
+            Self::Transmission | Self::Libtorrent | Self::Rtorrent => self.leech(lab, host, payloads),
             Self::Aria2 => panic!("aria2 tells by its exit that it is done"),
         }
     }

@@ -12,6 +12,8 @@ under_both_runtimes! {
     metadata_from(Client::Transmission) => gets_metadata_from_transmission,
     metadata_from(Client::Aria2) => gets_metadata_from_aria2,
     metadata_from(Client::Libtorrent) => gets_metadata_from_libtorrent,
+    metadata_from(Client::Rtorrent) => gets_metadata_from_rtorrent,
+    metadata_to(Client::Rtorrent) => gives_metadata_to_rtorrent,
     metadata_to(Client::Transmission) => gives_metadata_to_transmission,
     metadata_to(Client::Aria2) => gives_metadata_to_aria2,
     metadata_to(Client::Libtorrent) => gives_metadata_to_libtorrent,

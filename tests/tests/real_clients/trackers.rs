@@ -2,7 +2,7 @@
 
 use peerless_tests::real::{
     Client, Host, Lab, Payload, Payloads, Peerless, Program, Runtime, STEP_TIMEOUT, TRACKER_PORT,
-    UDP_TRACKER_URL, opentracker, peerless,
+    TRANSFER_TIMEOUT, UDP_TRACKER_URL, opentracker, peerless,
 };
 
 use super::under_both_runtimes;
@@ -10,6 +10,7 @@ use super::under_both_runtimes;
 under_both_runtimes! {
     opentracker_over_udp => finds_peers_through_opentracker_over_udp,
     scraped => scrapes_opentracker_over_both_protocols,
+    tiers => announces_to_the_first_of_each_tier_that_works,
     our_tracker_over_udp => finds_peers_through_our_tracker_over_udp,
 }
 
@@ -48,6 +49,37 @@ fn opentracker_over_udp(runtime: Runtime) {
     seed.signal("INT");
     seed.expect_exit(0, STEP_TIMEOUT);
     opentracker::await_peers(&lab, &payloads, 0, 0);
+}
+
+/// The first tier has opentracker behind one that is down, the second has ours, which knows the seed.
+fn tiers(runtime: Runtime) {
+    let lab = Lab::new("tiers");
+    let few = Payload::few(&lab);
+    let (own_host, seed_host, host) = (lab.host("tracker"), lab.host("seed"), lab.host("leech"));
+    let _opentracker = opentracker::start(&lab, &[&few]);
+    let own = Peerless::new(&lab, &own_host, "tracker").arg("--listen");
+    let mut own = own.arg(own_host.at(TRACKER_PORT).to_string()).spawn(&lab);
+    own.wait_output("udp://", STEP_TIMEOUT);
+    let url = |host: &Host, port: u16| format!("http://{}/announce", host.at(port));
+    let (down, first, second) =
+        (url(&own_host, 9), url(&lab.hub(), TRACKER_PORT), url(&own_host, TRACKER_PORT));
+    let torrent = few.torrent.clone();
+    let for_seed = few.with_tracker(&seed_host.dir, &second);
+    peerless::edit(&torrent, &torrent, &["--tracker", &format!("{down},{first}"), "--tracker", &second]);
+    let seed = Client::Libtorrent.seed(&lab, &seed_host, &[&for_seed]);
+    let ours = Peerless::download(&lab, &host, runtime, &[&few]).arg("--seed");
+    let mut ours = ours.spawn(&lab);
+    let output = ours.output_path().to_owned();
+    ours.wait_for("all of it", TRANSFER_TIMEOUT, || !peerless::events(&output, "complete").is_empty());
+    opentracker::await_peers(&lab, &[&few], 1, 0);
+    let told = peerless::events(&output, "tracker");
+    for url in [&first, &second] {
+        assert!(told.iter().any(|event| event["url"] == url.as_str() && event["ok"] == true), "{told:?}");
+    }
+    drop(seed);
+    ours.signal("INT");
+    ours.expect_exit(0, STEP_TIMEOUT);
+    opentracker::await_peers(&lab, &[&few], 0, 0);
 }
 
 fn scraped(runtime: Runtime) {

@@ -14,6 +14,8 @@ under_both_runtimes! {
     download_from(Client::Transmission) => downloads_from_transmission,
     download_from(Client::Aria2) => downloads_from_aria2,
     download_from(Client::Libtorrent) => downloads_from_libtorrent,
+    download_from(Client::Rtorrent) => downloads_from_rtorrent,
+    seed_to(Client::Rtorrent) => seeds_to_rtorrent,
     seed_to(Client::Transmission) => seeds_to_transmission,
     seed_to(Client::Aria2) => seeds_to_aria2,
     seed_to(Client::Libtorrent) => seeds_to_libtorrent,
