@@ -39,8 +39,9 @@ impl Held {
             return Ok(());
         }
         let path = || full_path(storage, span);
-        let (id, len) = look_at(file).map_err(|error| disk_error(&path(), &error))?;
         let mut state = locked(&self.state);
+        // Under the lock: a look from before another worker's write must not be held against it.
+        let (id, len) = look_at(file).map_err(|error| disk_error(&path(), &error))?;
         let first_len = state.stats.get(span.file).copied().flatten().map_or(0, |stat| stat.len);
         let seen = state.seen.entry(span.file).or_insert(Seen { id, len: first_len });
         let why = match (seen.id == id, len >= seen.len) {

@@ -1,5 +1,7 @@
 //! Files that others cut, remove or replace while we write to them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::common::{Fixture, check, fixture, jobs, opened, save, store, store_blocks};
 use peerless_core::{Check, DiskError, DiskErrorKind, StoreError};
 use peerless_jobs::{Jobs, Options};
@@ -88,4 +90,25 @@ fn a_file_that_others_make_longer_is_no_trouble() {
     cut(&fixture, 4 * PIECE + 100);
     assert_eq!(save(&jobs, &fixture, &[0, 1, 2, 3, 4, 5], true), Ok(()));
     assert_eq!(opened(&jobs, &fixture, Check::Auto).0, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn workers_that_write_side_by_side_do_not_accuse_each_other() {
+    // Short ones, so that most of the time goes to looks and writes.
+    const PIECE: usize = 64;
+    const COUNT: u32 = 20_000;
+    let fixture = fixture(PIECE, &[("a", COUNT as usize * PIECE)]);
+    let jobs = jobs();
+    opened(&jobs, &fixture, Check::Auto);
+    let next = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let indexes = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+                for index in indexes.take_while(|&index| index < COUNT) {
+                    assert_eq!(try_store(&jobs, &fixture, index), Ok(()), "piece {index}");
+                }
+            });
+        }
+    });
 }

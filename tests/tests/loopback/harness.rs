@@ -125,7 +125,11 @@ impl Client {
 
     /// Waits until the torrent is complete.
     pub(crate) fn wait_complete(&self) {
-        self.wait("completion", |event| matches!(event, Event::Complete { .. }).then_some(()));
+        self.wait("completion", |event| match event {
+            Event::Complete { .. } => Some(()),
+            Event::Stopped { error, .. } => panic!("it stopped: {error}"),
+            _ => None,
+        });
     }
 
     /// Asks it to stop.
