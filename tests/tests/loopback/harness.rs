@@ -125,10 +125,11 @@ impl Client {
 
     /// Waits until the torrent is complete.
     pub(crate) fn wait_complete(&self) {
-        self.wait("completion", |event| match event {
-            Event::Complete { .. } => Some(()),
-            Event::Stopped { error, .. } => panic!("it stopped: {error}"),
-            _ => None,
+        self.wait("completion", |event| {
+            if let Event::Stopped { error, .. } = &event {
+                panic!("it stopped: {error}");
+            }
+            matches!(event, Event::Complete { .. }).then_some(())
         });
     }
 
