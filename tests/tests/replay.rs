@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use peerless_core::{Config, RecordingEnd, ReplayError, replay, sealed_recording, unsealed_recording};
+use peerless_core::{
+    Config, RecordingEnd, Replay, ReplayError, Step, replay, sealed_recording, unsealed_recording,
+};
 use peerless_sim::link::{Net, Speed};
 use peerless_sim::puppet::{Plan, Serve};
 use peerless_sim::sample::Sample;
@@ -84,6 +86,38 @@ fn a_full_recording_ends_early_and_is_done_again_up_to_there() {
     let replayed = replay(&half).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((replayed.end, replayed.cut_len), (RecordingEnd::Full, 0));
     assert!(replayed.output_count > 10, "{replayed:?}");
+}
+
+#[test]
+fn a_kill_costs_a_second_at_most() {
+    let sample = Sample::new(1, TOTAL, 32_768);
+    let net = Net::default();
+    // And what the disk takes to write the part.
+    let lost_max = Duration::from_secs(1) + net.job_delay.end;
+    let mut swarm = Swarm::new(1, net);
+    let seed = swarm.add_seed(&sample);
+    let config = Config { record: true, ..Config::default() };
+    let leech = swarm.add_host(config, Speed { down: 50_000, ..Speed::default() });
+    swarm.host_mut(leech).disk.insert(&sample);
+    let peers = [swarm.addr(seed)];
+    swarm.start(leech, &sample, Role::leech(&peers));
+    let mut killed = Vec::new();
+    for _ in 0..40 {
+        swarm.run_for(Duration::from_millis(170));
+        killed.push((swarm.now().since_start(), swarm.host(leech).disk.recording().to_vec()));
+    }
+    let mut whole = Replay::new(&killed.last().expect("there is one").1).expect("it is a recording");
+    let mut called_at = vec![Duration::ZERO];
+    while let Some(step) = whole.step().unwrap_or_else(|error| panic!("{error}")) {
+        if matches!(step, Step::Call) {
+            called_at.push(whole.now().since_start());
+        }
+    }
+    for (at, recording) in killed.iter().filter(|(at, _)| *at > lost_max) {
+        let replayed = replay(recording).unwrap_or_else(|error| panic!("{at:?}: {error}"));
+        let owed = called_at.iter().filter(|call| **call + lost_max <= *at).count() as u64;
+        assert!(replayed.call_count >= owed, "{at:?}: {} of {owed} calls", replayed.call_count);
+    }
 }
 
 proptest! {

@@ -164,6 +164,28 @@ fn a_recording_replays_and_tells_when_it_is_another() {
 }
 
 #[test]
+fn a_recording_of_a_killed_run_replays_up_to_its_last_second() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["download", "many.torrent", "-o", "out", "--peer", &addr, "-p", "0"];
+    let mut run =
+        Background::start(&folder, &[&args[..], &["--max-down", "200K", "--record", "rec"]].concat());
+    let told_at = std::iter::repeat_with(|| run.line("progress")["t"].as_f64().unwrap()).find(|t| *t > 2.5);
+    run.signal("-KILL");
+    assert_eq!(run.end().code, None, "it was killed");
+    let again = folder.run(&["replay", "rec"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stdout.starts_with("rec: the same again: "), "{again:?}");
+    assert!(
+        ["ends before the session did", "cut off"].iter().any(|end| again.stderr.contains(end)),
+        "{again:?}"
+    );
+    let replayed = peerless_core::replay(&folder.read("rec")).unwrap();
+    // A second, and another one that a busy machine may take to write.
+    assert!(replayed.time.as_secs_f64() > told_at.unwrap() - 2.0, "{replayed:?}, told at {told_at:?}");
+}
+
+#[test]
 fn the_demo_does_its_job_and_leaves_nothing_behind() {
     let folder = Folder::new();
     let output = Command::new(env!("CARGO_BIN_EXE_peerless"))

@@ -6,12 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use peerless_core::magnet::Magnet;
-use peerless_core::{AddMagnet, AddTorrent, Check, Choice, Config, Event, Instant, Purpose, Session, Work};
+use peerless_core::{
+    AddMagnet, AddTorrent, Check, Choice, Config, Event, Instant, Job, JobDone, Purpose, RecordingEnd,
+    Session, Work, replay,
+};
 use peerless_jobs::Jobs;
 use peerless_sim::sample::Sample;
 
@@ -25,6 +28,9 @@ pub(crate) enum Kind {
     Smol,
 }
 
+/// The longest recording of a client: a flood is recorded as it comes.
+const RECORD_LEN_MAX: u64 = 512 * 1024;
+
 /// The real work.
 pub(crate) fn real_work() -> Jobs {
     Jobs::new(peerless_jobs::Options::default())
@@ -36,6 +42,30 @@ pub(crate) struct Client {
     stop: Box<dyn Fn() + Send>,
     events: Receiver<Event>,
     thread: JoinHandle<()>,
+    recording: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Work whose recording is kept in memory.
+struct Recorded<W> {
+    work: W,
+    recording: Arc<Mutex<Vec<u8>>>,
+}
+
+impl<W: Work> Work for Recorded<W> {
+    fn run(&self, job: Job) -> JobDone {
+        let Job::Record { offset, bytes } = job else { return self.work.run(job) };
+        let at = usize::try_from(offset).unwrap();
+        let mut recording = self.recording.lock().unwrap();
+        // Workers may finish in another order than they were asked.
+        let len = recording.len().max(at + bytes.len());
+        recording.resize(len, 0);
+        recording[at..at + bytes.len()].copy_from_slice(&bytes);
+        JobDone::Recorded { result: Ok(()) }
+    }
+
+    fn try_run(&self, job: Job) -> Result<JobDone, Job> {
+        self.work.try_run(job)
+    }
 }
 
 impl Client {
@@ -73,7 +103,10 @@ impl Client {
     fn with_session(kind: Kind, config: Config, work: impl Work, add: impl FnOnce(&mut Session)) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
-        let mut session = session(Config { listen_port: Some(addr.port()), ..config });
+        let recording = Arc::<Mutex<Vec<u8>>>::default();
+        let work = Recorded { work, recording: Arc::clone(&recording) };
+        let (listen_port, record, record_len_max) = (Some(addr.port()), true, RECORD_LEN_MAX);
+        let mut session = session(Config { listen_port, record, record_len_max, ..config });
         add(&mut session);
         let (sender, events) = mpsc::channel();
         let on_event = move |_: &mut Session, _, event| drop(sender.send(event));
@@ -97,7 +130,7 @@ impl Client {
                 (Box::new(move || stop.stop()), thread::spawn(run))
             }
         };
-        Self { addr, stop, events, thread }
+        Self { addr, stop, events, thread, recording }
     }
 
     /// Waits for the first event that `pick` takes.
@@ -138,10 +171,18 @@ impl Client {
         (self.stop)();
     }
 
-    /// Stops it and waits for its end; a panic of its thread goes on here.
+    /// Stops it and waits for its end; a panic of its thread goes on here. Whatever the runtime, what it
+    /// did is what the machine does again.
     pub(crate) fn finish(self) {
         self.stop();
+        let recording = Arc::clone(&self.recording);
         self.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let recording = recording.lock().unwrap();
+        let replayed =
+            replay(&recording).unwrap_or_else(|error| panic!("another runtime's machine: {error}"));
+        assert!(replayed.call_count > 1 && replayed.cut_len == 0, "{replayed:?}");
+        let is_whole = matches!(replayed.end, RecordingEnd::ShutDown | RecordingEnd::Full);
+        assert!(is_whole, "{replayed:?}, {} bytes", recording.len());
     }
 
     /// Waits until it ends by itself.
