@@ -156,7 +156,9 @@ fn a_recording_replays_and_tells_when_it_is_another() {
     let mut records = peerless_core::unsealed_recording(&recording).unwrap();
     records[10] ^= 1;
     folder.write("other", &peerless_core::sealed_recording(&records));
-    folder.run(&["replay", "other"]).failed(12, "other: diverged after call ");
+    let run = folder.run(&["replay", "other"]);
+    run.failed(12, "other: diverged after call ");
+    assert!(run.stderr.contains(" s, 68 bytes are sent to p0.0: recorded by "), "{run:?}");
     folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
     let args = ["many.torrent", "-o", "none", "--peer", &addr, "-p", "0", "--record", "gone/rec"];
     folder.run(&args).failed(10, "gone/rec");

@@ -16,7 +16,11 @@ use crate::key::PeerKey;
 use crate::output::Output;
 use crate::peer::{PartKind, Peer};
 use crate::session::Session;
+use crate::text::escaped;
 use crate::time::Instant;
+
+/// The most characters of an output or a job that a divergence tells.
+const SHOWN_COUNT: usize = 300;
 
 /// A recording that was done again with the same outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,7 @@ pub struct Divergence {
     pub call: u64,
     /// Its time in the session.
     pub time: Duration,
-    /// The call.
+    /// The call, in words.
     pub what: String,
     /// What had come of it.
     pub recorded: String,
@@ -101,8 +105,9 @@ impl fmt::Display for ReplayError {
                 )
             }
             Self::Diverged(at) => {
-                write!(f, "diverged after call {} at {:?}, {}: ", at.call, at.time, at.what)?;
-                write!(f, "recorded by {} {}, replayed {}", at.program, at.recorded, at.replayed)
+                let seconds = at.time.as_secs_f64();
+                write!(f, "diverged after call {} at {seconds:.6} s, {}: ", at.call, at.what)?;
+                write!(f, "recorded by {}: {}; replayed: {}", at.program, at.recorded, at.replayed)
             }
         }
     }
@@ -283,11 +288,14 @@ impl Replay {
     }
 
     fn other_output(&self, number: usize, want: Option<(u8, u16)>, got: Option<&Output>) -> ReplayError {
-        let same_kind = want.map(|(kind, _)| kind) == got.map(kind::kind);
-        let other = if same_kind { "another " } else { "" };
-        let recorded = want.map_or("nothing more", |(kind, _)| kind::name(kind));
-        let replayed = got.map_or_else(|| "nothing more".to_owned(), |output| format!("{output:?}"));
-        self.diverged(format!("as output {number} {other}{recorded}"), replayed)
+        let nothing = || format!("no output {number}");
+        let recorded =
+            want.map_or_else(nothing, |(kind, _)| format!("{} as output {number}", kind::name(kind)));
+        let replayed = got.map_or_else(nothing, |output| {
+            let other = if want.map(|(kind, _)| kind) == Some(kind::kind(output)) { "another, " } else { "" };
+            format!("{other}{}", shown(output))
+        });
+        self.diverged(recorded, replayed)
     }
 
     fn compare_sent(&mut self, key: PeerKey, len: usize, digest: u16) -> Result<(), ReplayError> {
@@ -298,7 +306,11 @@ impl Replay {
         if queue_len >= len && self.sent_digest.short() == digest {
             return Ok(());
         }
-        let replayed = format!("{queue_len} to send, of which the first are others or fewer");
+        let replayed = if queue_len < len {
+            format!("{queue_len} bytes to send")
+        } else {
+            "other bytes, here or since the last that were compared".to_owned()
+        };
         Err(self.diverged(format!("{len} bytes sent to {key:?}"), replayed))
     }
 
@@ -309,8 +321,38 @@ impl Replay {
     }
 }
 
+/// The call in words: what of it a reader can take in.
 fn describe(call: &Call) -> String {
-    if let Call::Received(peer, _) = call { format!("bytes from {peer:?}") } else { format!("{call:?}") }
+    match call {
+        Call::New(..) => "the session's birth".to_owned(),
+        Call::AddTorrent(_) => "a torrent is added".to_owned(),
+        Call::AddMagnet(_) => "a magnet link is added".to_owned(),
+        Call::RemoveTorrent(torrent) => format!("{torrent:?} is removed"),
+        Call::SetChoice(torrent, _) => format!("other files of {torrent:?} are wanted"),
+        Call::SetLimits(torrent, limits) => format!("{limits:?} for {torrent:?}"),
+        Call::AddPeer(torrent, addr) => format!("{addr} is named as a peer of {torrent:?}"),
+        Call::ShutDown => "the shutdown".to_owned(),
+        Call::Accept(addr) => format!("{addr} calls"),
+        Call::Connected(peer) => format!("{peer:?} is connected"),
+        Call::Received(peer, _) => format!("bytes from {peer:?}"),
+        Call::Closed(peer, cause) => format!("{peer:?} is closed: {cause:?}"),
+        Call::Datagram(from, bytes) => format!("{} bytes in a datagram from {from}", bytes.len()),
+        Call::Done(done) => format!("a job is done: {}", shown(done)),
+        Call::Scrape(url, _) => format!("a scrape of {}", escaped(url)),
+        Call::Timeout => "time has passed".to_owned(),
+        Call::Sent(peer, len, _) => format!("{len} bytes are sent to {peer:?}"),
+        Call::Outputs(_) => "outputs".to_owned(),
+    }
+}
+
+/// The beginning of what may be very long.
+fn shown(value: &impl fmt::Debug) -> String {
+    let mut text = format!("{value:?}");
+    if let Some((end, _)) = text.char_indices().nth(SHOWN_COUNT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// Adds what of the protocol is in the first `len` bytes that wait for a peer.
