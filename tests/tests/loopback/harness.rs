@@ -133,10 +133,18 @@ impl Client {
         Self { addr, stop, events, thread, recording }
     }
 
+    /// Gives one event after the other, until the guard's time is over for them all: a client that
+    /// tells of its progress for ever may have hung as well.
+    fn next_event(&self) -> impl FnMut() -> Result<Event, RecvTimeoutError> + '_ {
+        let until = std::time::Instant::now() + GUARD;
+        move || self.events.recv_timeout(until.saturating_duration_since(std::time::Instant::now()))
+    }
+
     /// Waits for the first event that `pick` takes.
     pub(crate) fn wait<T>(&self, what: &str, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+        let mut next = self.next_event();
         loop {
-            match self.events.recv_timeout(GUARD) {
+            match next() {
                 Ok(event) => {
                     if let Some(picked) = pick(event) {
                         return picked;
@@ -187,10 +195,14 @@ impl Client {
 
     /// Waits until it ends by itself.
     pub(crate) fn join(self) -> thread::Result<()> {
+        let mut next = self.next_event();
         loop {
-            match self.events.recv_timeout(GUARD) {
+            match next() {
                 Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.thread.join(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    drop(next);
+                    return self.thread.join();
+                }
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end"),
             }
         }
