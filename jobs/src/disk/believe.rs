@@ -14,8 +14,8 @@
 //!   refuses to go on if nothing that is there is right, must hear of them.
 //!   `Check::Trust` believes pieces whose files all have the right length.
 //!
-//! What pieces have of files that are kept in the part file is there if the piece has a slot in it;
-//! then it is the part file's time that counts.
+//! What pieces have of files that are kept in the part file is there if the piece has a slot in it that
+//! the file is long enough for; then it is the part file's time that counts.
 //!
 //! Bytes that were never written (holes in a sparse file) are not there, unless the piece is to
 //! be all zeros.
@@ -121,7 +121,7 @@ impl Evidence<'_> {
         file.is_some_and(|file| file.padding)
     }
 
-    /// The length of the span's file, 0 if it is not there.
+    /// The length of the span's file, or of the part file, 0 if it is not there.
     fn file_len(&self, span: Span) -> u64 {
         self.stats.get(span.file).copied().flatten().map_or(0, |stat| stat.len)
     }
@@ -134,10 +134,9 @@ impl Evidence<'_> {
 
     /// Whether the span lies within its file, or in the part file. Padding always does.
     fn is_there(&self, piece: PieceIndex, span: Span) -> bool {
-        if self.part.has_file(span.file) {
-            return self.part.has_piece(piece);
-        }
-        self.is_padding(span) || span.offset.saturating_add(span.len) <= self.file_len(span)
+        let kept = self.part.has_file(span.file).then(|| self.part.find(&self.storage.metainfo, piece, span));
+        let Some(place) = kept.unwrap_or(Some(span)) else { return false };
+        self.is_padding(span) || place.offset.saturating_add(place.len) <= self.file_len(place)
     }
 
     /// Whether any of the span was ever written.
