@@ -11,7 +11,7 @@ use peerless_core::rng::Rng;
 use peerless_core::unsealed_recording;
 use peerless_sim::sample::Sample;
 use peerless_sim::speak;
-use peerless_tests::ops;
+use peerless_tests::{ops, resume};
 
 /// What a seed of `session` brings about, as it stands in the outputs' text.
 const SIGHTS: &[&str] = &[
@@ -43,7 +43,7 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 9] = [
+    let all: [(&str, Vec<Seed>); 11] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
@@ -53,6 +53,8 @@ fn main() -> io::Result<()> {
         ("extension", extension()),
         ("session", session()),
         ("recording", recording()),
+        ("socks5", socks5()),
+        ("resume", resume()),
     ];
     for (target, seeds) in all {
         fs::create_dir_all(corpus.join(target))?;
@@ -129,6 +131,8 @@ fn tracker() -> Vec<Seed> {
               &uploaded=0&downloaded=0&left=9&compact=1&event=started&numwant=50",
         ),
         seed("scrape", b"/scrape?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab"),
+        seed("scraped", b"d5:filesd20:hhhhhhhhhhhhhhhhhhhhd8:completei1e10:downloadedi2e10:incompletei3eeee"),
+        seed("announce_url", b"https://t/a/announce.php?k=1#f"),
     ]
 }
 
@@ -223,6 +227,48 @@ fn recording() -> Vec<Seed> {
         })
         .filter(|(_, bytes)| !bytes.is_empty())
         .collect()
+}
+
+/// A mode, cuts, and what the proxy says: see `check::socks5`.
+fn socks5() -> Vec<Seed> {
+    let seed = |name: &str, head: [u8; 3], answers: &[&[u8]]| {
+        (name.to_owned(), [&head[..], &answers.concat()].concat())
+    };
+    let (open, login, v4) = (&[5, 0], &[5, 2, 1, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]);
+    let v6 = &[&[5, 0, 0, 4][..], &[1; 16], &[0, 80]].concat();
+    vec![
+        seed("open", [0, 1, 2], &[open, v4, b"\x13BitTorrent"]),
+        seed("login", [1, 1, 0], &[login, v4]),
+        seed("six", [2, 7, 1], &[open, v6, b"HTTP/1.1 200"]),
+        seed("name", [3, 3, 3], &[login, b"\x05\0\0\x03\x04host\0\x50"]),
+        seed("refused", [0, 0, 0], &[open, &[5, 5]]),
+        seed("no_method", [0, 1, 1], &[&[5, 0xFF]]),
+        seed("wrong_login", [1, 2, 1], &[&[5, 2, 1, 1]]),
+        seed("uninvited_login", [0, 2, 1], &[login, v4]),
+    ]
+}
+
+/// A mode, a length, and what the files say: see `resume::resume`.
+fn resume() -> Vec<Seed> {
+    // In a part file slots 0 and 1 are of pieces 1 and 2, or of each piece in its order.
+    let files = [
+        ("nothing", 0x08, resume::resume_file(&[], None), vec![]),
+        ("all", 0x08, resume::resume_file(&[0, 1, 2, 3], None), vec![]),
+        ("all_trusted", 0x0A, resume::resume_file(&[0, 1, 2, 3], None), vec![]),
+        ("all_served", 0x0C, resume::resume_file(&[0, 1, 2, 3], None), vec![]),
+        ("unsummed", 0x00, resume::resume_file(&[0, 1, 2, 3], None), vec![]),
+        ("kept", 0xF8, resume::resume_file(&[1, 2], Some(56)), resume::part_file([2, 3, 0, 0])),
+        ("kept_trusted", 0xFA, resume::resume_file(&[0, 1, 2, 3], Some(56)), resume::part_file([1, 2, 3, 4])),
+        ("kept_served", 0x0C, resume::resume_file(&[0, 1, 2, 3], Some(56)), resume::part_file([1, 2, 3, 4])),
+        ("edge", 0x38, resume::resume_file(&[1], Some(56)), resume::part_file([2, 0, 0, 0])),
+        ("moved_out", 0x08, resume::resume_file(&[0, 1, 2, 3], Some(56)), resume::part_file([1, 2, 3, 4])),
+        ("twice", 0xF8, resume::resume_file(&[1], Some(56)), resume::part_file([2, 2, 0, 0])),
+    ];
+    let seed = |(name, mode, resume, part): (&str, u8, Vec<u8>, Vec<u8>)| {
+        let len = u16::try_from(resume.len()).expect("it is short").to_be_bytes();
+        (name.to_owned(), [&[mode][..], &len, &resume, &part].concat())
+    };
+    files.into_iter().map(seed).collect()
 }
 
 fn random(rng: &mut Rng) -> Vec<u8> {

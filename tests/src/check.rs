@@ -12,15 +12,18 @@ use peerless_core::rng::Rng;
 use peerless_core::tracker::udp::{Answer, Request, connect};
 use peerless_core::tracker::{
     AnnounceError, INTERVAL_MAX, INTERVAL_MIN, PEER_COUNT_MAX, TrackerOptions, TrackerServer, parse_announce,
+    parse_scrape, scrape_url,
 };
 use peerless_core::webseed;
 use peerless_core::wire::{
-    Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Step, WireError,
+    Decoder, HANDSHAKE_LEN, HandshakeDecoder, HandshakeStep, Message, Socks5, Socks5Error, Socks5Step,
+    Socks5Target, Step, WireError,
 };
 
-use peerless_core::{InfoHash, Instant, IpFamily, replay, sealed_recording};
+use peerless_core::{InfoHash, Instant, IpFamily, Login, Secret, replay, sealed_recording};
 
 use crate::ops;
+pub use crate::resume::resume;
 use peerless_sim::speak::{Ear, Heard};
 
 /// Cuts a stream into parts whose lengths `lens` give, over and over; a length of 0 counts as 256.
@@ -114,6 +117,75 @@ pub fn handshake(bytes: &[u8]) {
     assert_eq!(whole, Ok(HandshakeStep::NeedMore), "a cut hides it");
 }
 
+/// What a proxy says means the same however it is cut, the login goes to nobody who does not ask for it,
+/// and a connection is made only where an obvious reading of the answers has one, with what follows
+/// left as it is.
+///
+/// The first byte says whether there is a login and whether the target is a name, the next two give
+/// the cuts, the rest is what the proxy says.
+pub fn socks5(bytes: &[u8]) {
+    let Some((&[mode, first, second], answers)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec()).expect("it is short");
+    let login = (mode & 1 != 0).then(|| Login { user: secret("user"), password: secret("hunter2") });
+    let target = match mode & 2 {
+        0 => Socks5Target::Addr(SocketAddr::from(([192, 0, 2, 1], 6881))),
+        _ => Socks5Target::Name("host.example".to_owned(), 80),
+    };
+    let socks = Socks5::new(target, login.clone());
+    let whole = negotiate(socks.clone(), &[answers]);
+    assert_eq!(whole, negotiate(socks, &cut(answers, &[first, second])), "a cut changes what is meant");
+    let (sent, end) = whole;
+    let is_asked_for = login.is_some() && answers.starts_with(&[5, 2]);
+    let told = sent.iter().any(|bytes| bytes.windows(7).any(|part| part == b"hunter2"));
+    assert_eq!(
+        told, is_asked_for,
+        "the password goes to a proxy that asks for none, or not to one that does"
+    );
+    assert!(sent.len() <= 2 && sent.concat().len() <= 600, "more is sent than two answers");
+    assert_eq!(end.and_then(Result::ok), connected(answers, login.is_some()), "another end");
+}
+
+/// What is sent, and how it ends: with so many bytes left over, or not.
+fn negotiate(mut socks: Socks5, parts: &[&[u8]]) -> (Vec<Vec<u8>>, Option<Result<usize, Socks5Error>>) {
+    let (mut sent, mut left) = (Vec::new(), parts.concat().len());
+    for part in parts {
+        let mut rest = *part;
+        loop {
+            match socks.step(rest) {
+                Ok(Socks5Step::NeedMore) => break,
+                Ok(Socks5Step::Send { bytes, used, is_secret }) => {
+                    assert_eq!(is_secret, bytes.first() == Some(&1), "a login is not kept secret");
+                    sent.push(bytes);
+                    left -= used;
+                    rest = &rest[used..];
+                }
+                Ok(Socks5Step::Done { used }) => return (sent, Some(Ok(left - used))),
+                Err(error) => return (sent, Some(Err(error))),
+            }
+        }
+        left -= rest.len();
+    }
+    (sent, None)
+}
+
+/// How many bytes follow the answers of a proxy that has connected; `None` if it has not.
+fn connected(answers: &[u8], may_log_in: bool) -> Option<usize> {
+    let after_login = match answers {
+        [5, 0, rest @ ..] => rest,
+        [5, 2, 1, 0, rest @ ..] if may_log_in => rest,
+        _ => return None,
+    };
+    let (addr_len, rest) = match after_login {
+        [5, 0, _, 1, rest @ ..] => (4, rest),
+        [5, 0, _, 3, len, rest @ ..] => (usize::from(*len), rest),
+        [5, 0, _, 4, rest @ ..] => (16, rest),
+        _ => return None,
+    };
+    rest.len().checked_sub(addr_len + 2)
+}
+
 /// An edit leaves `info` as it is, and what it puts in is read.
 fn check_edit(torrent: &Metainfo) {
     let url = "http://h/d/".to_owned();
@@ -177,7 +249,8 @@ fn check_path(path: &str, name: &str) {
 }
 
 /// Arbitrary bytes are a tracker's answer or an error; what is taken from it is within its bounds.
-/// And arbitrary requests are answered by our own tracker in a way that we can read.
+/// Arbitrary text is the announce URL of a tracker with a scrape, whose URL can then be asked for, or
+/// not. And arbitrary requests are answered by our own tracker in a way that we can read.
 pub fn tracker(bytes: &[u8]) {
     if let Ok(answer) = parse_announce(bytes) {
         for interval in [Some(answer.interval), answer.min_interval].into_iter().flatten() {
@@ -190,14 +263,26 @@ pub fn tracker(bytes: &[u8]) {
         assert!(answer.warning.is_none_or(|text| text.len() <= 3 * 500), "the warning is a book");
         assert!(answer.tracker_id.is_none_or(|id| id.len() <= 256), "the tracker id is a book");
     }
-    let mut server = TrackerServer::new(TrackerOptions::default(), [7; 32]);
+    let hashes = [InfoHash::new([b'h'; 20]), InfoHash::new([0xFF; 20])];
+    if let Ok(counts) = parse_scrape(bytes, &hashes) {
+        assert_eq!(counts.len(), hashes.len(), "the counts of another number of swarms");
+    }
     let target = String::from_utf8_lossy(bytes);
+    if let Some(url) = scrape_url(&target, &hashes) {
+        let asked = format!("info_hash={}&info_hash={}", "h".repeat(20), "%FF".repeat(20));
+        assert!(url.ends_with(&asked), "{url} asks for other swarms");
+        assert!(url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'), "{url} can't be sent");
+        assert!(url.contains("/scrape"), "{url} is no scrape");
+    }
+    let mut server = TrackerServer::new(TrackerOptions::default(), [7; 32]);
     for from in ["10.0.0.1", "fe80::1"].map(|ip| ip.parse().expect("an address")) {
         let answer = server.handle_http(Instant::START, &mut Rng::new(1), from, &target);
-        if answer.status == 200
-            && target.starts_with("/announce")
-            && let Err(error) = parse_announce(&answer.body)
-        {
+        let read = match answer.status {
+            200 if target.starts_with("/announce") => parse_announce(&answer.body).map(drop),
+            200 if target.starts_with("/scrape") => parse_scrape(&answer.body, &hashes).map(drop),
+            _ => Ok(()),
+        };
+        if let Err(error) = read {
             let refused = matches!(error, AnnounceError::Failure { .. });
             assert!(refused, "we can't read our own answer: {error}");
         }

@@ -10,3 +10,4 @@ pub mod model;
 pub mod ops;
 #[cfg(target_os = "linux")]
 pub mod real;
+pub mod resume;

@@ -27,10 +27,14 @@ fn nearly(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A seed of the fuzz target.
-fn udp_tracker(name: &str) -> Vec<u8> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/udp_tracker");
+/// A seed of a fuzz target.
+fn seed(target: &str, name: &str) -> Vec<u8> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     fs::read(corpus.join(name)).expect("the seed is there")
+}
+
+fn udp_tracker(name: &str) -> Vec<u8> {
+    seed("udp_tracker", name)
 }
 
 fn torrent() -> Vec<u8> {
@@ -52,6 +56,9 @@ proptest! {
         nearly(b"d5:peersld2:ip8:10.0.0.14:porti6881eee6:peers618:0123456789abcdef\x1a\xe1e".to_vec()),
         nearly(b"/announce?info_hash=%01%02%03%04%05%06%07%08%09%0A01234567ab&peer_id=-XX0000-abcdefghijkl\
             &port=6881&uploaded=0&downloaded=0&left=9&event=started&numwant=50".to_vec()),
+        nearly(seed("tracker", "scrape")),
+        nearly(seed("tracker", "scraped")),
+        nearly(seed("tracker", "announce_url")),
         prop::collection::vec(any::<u8>(), 0..200),
     ]) {
         check::tracker(&bytes);
@@ -83,5 +90,40 @@ proptest! {
         prop::collection::vec(any::<u8>(), 0..100),
     ]) {
         check::extension(&bytes);
+    }
+
+    #[test]
+    fn proxies(bytes in prop_oneof![
+        nearly(seed("socks5", "open")),
+        nearly(seed("socks5", "login")),
+        nearly(seed("socks5", "six")),
+        nearly(seed("socks5", "name")),
+        // A method, and answers that would do if it were right.
+        (0_u8..4, 0_u8..4, any::<u16>()).prop_map(|(mode, method, cuts)| {
+            let answers = [&[5, method][..], if method == 2 { &[1, 0][..] } else { &[] }, &[5, 0, 0, 1], &[7; 9]];
+            [&[mode][..], &cuts.to_be_bytes(), &answers.concat()].concat()
+        }),
+        prop::collection::vec(prop_oneof![3 => 0_u8..6, 1 => any::<u8>()], 0..60),
+    ]) {
+        check::socks5(&bytes);
+    }
+}
+
+/// Modes of `check::resume`, and what its seeds say.
+fn resume() -> impl Strategy<Value = Vec<u8>> {
+    let names = ["all", "kept", "edge", "twice"].map(|name| seed("resume", name));
+    (any::<u8>(), prop::sample::select(names.to_vec())).prop_flat_map(|(mode, mut bytes)| {
+        bytes[0] = mode;
+        prop_oneof![Just(bytes.clone()), nearly(bytes)]
+    })
+}
+
+proptest! {
+    // Each case waits for the disk.
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn resume_files(bytes in resume()) {
+        check::resume(&bytes);
     }
 }

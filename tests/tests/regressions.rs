@@ -69,3 +69,13 @@ fn recording() {
 fn leaks() {
     replay("leaks", check::leaks);
 }
+
+#[test]
+fn socks5() {
+    replay("socks5", check::socks5);
+}
+
+#[test]
+fn resume() {
+    replay("resume", check::resume);
+}
