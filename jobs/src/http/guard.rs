@@ -208,6 +208,7 @@ fn look_up(host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr
 mod tests {
     use super::*;
     use peerless_core::Bind;
+    use proptest::prelude::*;
 
     /// Which of the addresses may be called.
     fn allowed(source: Source, from: impl Into<Option<Reach>>, path: &str) -> Vec<Reach> {
@@ -297,6 +298,24 @@ mod tests {
         for path in ["/", "/admin/announce", "/announce/../admin", "/announce/%2E%2e/admin", "/announce\\.x"]
         {
             assert!(!is_tracker(path), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_out_of_a_trackers_place_counts_as_its(
+            begin in prop::sample::select(vec!["/announce", "/scrape", ""]),
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "/announce", "/scrape", "/", "?", ".", "..", "%2e", "%2E", "%2f", "%", "2", "e", "\\", "admin",
+            ]), 0..8),
+        ) {
+            let path = format!("{begin}{}", parts.concat());
+            if is_tracker(&path) {
+                let decoded = path.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/");
+                let decoded = decoded.split('?').next().unwrap();
+                prop_assert!(decoded.starts_with("/announce") || decoded.starts_with("/scrape"), "{path}");
+                prop_assert!(!decoded.split(['/', '\\']).any(|part| part == ".."), "{path}");
+            }
         }
     }
 }

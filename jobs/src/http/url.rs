@@ -53,6 +53,19 @@ fn has_scheme(reference: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces of URLs in any order, with what is in none of them.
+    fn text() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            4 => prop::sample::select(vec![
+                "http:", "https:", "file:", "//", "/", "?", "#", "@", ":", "80", "host", "[::1]", "[", "..", "%2e", "a",
+                "\\", " ", "\r\n", "\0", "é",
+            ]).prop_map(str::to_owned),
+            1 => any::<char>().prop_map(String::from),
+        ];
+        prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+    }
 
     #[test]
     fn references_are_read_on_their_page() {
@@ -80,6 +93,28 @@ mod tests {
         }
         for text in ["file:///etc/passwd", "http://", "data:text/plain,x", "/a b"] {
             assert_eq!(join(&base, text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_redirect_leads_to_a_host_or_nowhere_and_to_another_only_by_its_name(
+            base in prop_oneof![
+                2 => Just("http://user@host:8080/a/b?c".to_owned()),
+                1 => Just("https://[::1]".to_owned()),
+                1 => text(),
+            ],
+            reference in text(),
+        ) {
+            let Ok(base) = parse(&base) else { return Ok(()) };
+            let Some(to) = join(&base, &reference) else { return Ok(()) };
+            prop_assert!(host_and_port(&to).is_some_and(|(host, _)| !host.is_empty()), "{to}");
+            prop_assert!(!to.to_string().contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#'), "{to}");
+            if to.authority() != base.authority() {
+                let named = to.host().is_some_and(|host| reference.contains(host));
+                prop_assert!(named && reference.contains("//"), "{reference} leads to {to}");
+            }
+            prop_assert_eq!(parse(&to.to_string()).ok(), Some(to), "it reads differently again");
         }
     }
 }
