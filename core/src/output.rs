@@ -365,7 +365,7 @@ pub enum StallReason {
     NoWantedPieces,
     /// Blocks are asked for, and do not come.
     PeersSlow,
-    /// What has come is not on the disk yet, and there is no room for more.
+    /// What has come is not on the disk yet, and there is no room for more or no more to come.
     DiskBehind,
     /// A limit on payload per second has been used up.
     RateLimited,

@@ -96,9 +96,11 @@ impl Download {
         self.settle(cx);
     }
 
-    /// Whether nothing is asked for because pieces on their way to disk take all the room.
+    /// Whether nothing is asked for because pieces on their way to disk take all the room, or are all
+    /// that is missing.
     pub(super) fn waits_for_disk(&self, cx: &Cx) -> bool {
-        self.has_no_room(cx) && self.picker.asked_count() == 0
+        let is_last = self.storing.len() > 0 && self.picker.wanted_count() == 0;
+        (is_last || self.has_no_room(cx)) && self.picker.asked_count() == 0
     }
 
     /// Whether no further piece may be opened before others are on disk.
