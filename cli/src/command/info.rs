@@ -41,9 +41,9 @@ pub fn run(args: &InfoArgs) -> Result<Exit, Failure> {
 #[derive(Debug, Serialize)]
 pub struct Info<'a> {
     name: Option<&'a str>,
-    /// Only where the name is not UTF-8: its bytes in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name_raw: Option<String>,
+    /// The bytes of what is not UTF-8, in base64.
+    #[serde(flatten)]
+    raw: RawTexts,
     info_hash: Option<String>,
     info_hash_v2: Option<String>,
     total_size: Option<u64>,
@@ -63,6 +63,33 @@ pub struct Info<'a> {
     output: Option<String>,
 }
 
+/// The bytes of those texts that are not UTF-8.
+#[derive(Debug, Default, Serialize)]
+struct RawTexts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_raw: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment_raw: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_raw: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by_raw: Option<String>,
+}
+
+impl RawTexts {
+    fn of(metainfo: &Metainfo) -> Self {
+        let raw = |text: Option<&[u8]>| {
+            text.filter(|text| std::str::from_utf8(text).is_err()).map(|text| STANDARD.encode(text))
+        };
+        Self {
+            name_raw: raw(Some(metainfo.raw_name())),
+            comment_raw: raw(metainfo.raw_comment()),
+            source_raw: raw(metainfo.raw_source()),
+            created_by_raw: raw(metainfo.raw_created_by()),
+        }
+    }
+}
+
 /// A file; padding files are not told of.
 #[derive(Debug, Serialize)]
 struct InfoFile<'a> {
@@ -74,12 +101,11 @@ impl<'a> Info<'a> {
     /// What a torrent says.
     #[must_use]
     pub fn of(metainfo: &'a Metainfo) -> Self {
-        let raw_name = metainfo.raw_name();
         let geometry = metainfo.geometry();
         let files = metainfo.layout().files().iter().filter(|file| !file.padding);
         Self {
             name: Some(metainfo.name()),
-            name_raw: std::str::from_utf8(raw_name).is_err().then(|| STANDARD.encode(raw_name)),
+            raw: RawTexts::of(metainfo),
             info_hash: Some(metainfo.info_hash().to_string()),
             info_hash_v2: None,
             total_size: Some(geometry.total_len()),
@@ -103,7 +129,7 @@ impl<'a> Info<'a> {
     pub fn of_magnet(magnet: &'a Magnet) -> Self {
         Self {
             name: magnet.name.as_deref(),
-            name_raw: None,
+            raw: RawTexts::default(),
             info_hash: Some(magnet.info_hash.to_string()),
             info_hash_v2: None,
             total_size: None,
@@ -226,7 +252,24 @@ mod tests {
         assert_eq!(json["trackers"], serde_json::json!([["http://t/announce"]]));
         assert_eq!((&json["info_hash_v2"], &json["private"]), (&serde_json::Value::Null, &true.into()));
         assert!(json["magnet"].as_str().unwrap().starts_with("magnet:?xt=urn:btih:"));
-        assert!(json.get("name_raw").is_none() && json.get("output").is_none());
+        assert!(json.as_object().unwrap().keys().all(|key| !key.ends_with("_raw") && key != "output"));
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_also_comes_as_it_is() {
+        let raw =
+            b"d7:comment2:\xFFc10:created by2:\xFFb4:infod6:lengthi1e4:name2:\xFFn12:piece lengthi16384e\
+            6:pieces20:aaaaaaaaaaaaaaaaaaaa6:source2:\xFFsee";
+        let torrent = Metainfo::parse(raw.to_vec()).unwrap();
+        let json = serde_json::to_value(Info::of(&torrent)).unwrap();
+        for (key, text, raw) in [
+            ("name", "_n", "/24="),
+            ("comment", "\u{FFFD}c", "/2M="),
+            ("source", "\u{FFFD}s", "/3M="),
+            ("created_by", "\u{FFFD}b", "/2I="),
+        ] {
+            assert_eq!((&json[key], &json[format!("{key}_raw")]), (&text.into(), &raw.into()));
+        }
     }
 
     #[test]

@@ -167,19 +167,19 @@ impl Metainfo {
     /// `comment`: foreign text of any length. What is no UTF-8 in it is replaced.
     #[must_use]
     pub fn comment(&self) -> Option<String> {
-        self.text(&self.extras.comment)
+        self.raw_comment().map(lossy)
     }
 
     /// `created by`: the program that made the torrent; foreign text.
     #[must_use]
     pub fn created_by(&self) -> Option<String> {
-        self.text(&self.extras.created_by)
+        self.raw_created_by().map(lossy)
     }
 
     /// `source` of `info`: where a private tracker says it comes from; foreign text.
     #[must_use]
     pub fn source(&self) -> Option<String> {
-        self.text(&self.extras.source)
+        self.raw_source().map(lossy)
     }
 
     /// `creation date` in seconds since 1970.
@@ -194,13 +194,31 @@ impl Metainfo {
         self.value(&self.extras.url_list).map(tiers::web_seeds).unwrap_or_default()
     }
 
-    fn text(&self, at: &Range<usize>) -> Option<String> {
-        self.value(at)?.bytes().map(|text| String::from_utf8_lossy(text).into_owned())
+    /// [`Metainfo::comment`] as it stands in the file.
+    #[must_use]
+    pub fn raw_comment(&self) -> Option<&[u8]> {
+        self.value(&self.extras.comment)?.bytes()
+    }
+
+    /// [`Metainfo::created_by`] as it stands in the file.
+    #[must_use]
+    pub fn raw_created_by(&self) -> Option<&[u8]> {
+        self.value(&self.extras.created_by)?.bytes()
+    }
+
+    /// [`Metainfo::source`] as it stands in the file.
+    #[must_use]
+    pub fn raw_source(&self) -> Option<&[u8]> {
+        self.value(&self.extras.source)?.bytes()
     }
 
     fn value(&self, at: &Range<usize>) -> Option<Value<'_>> {
         self.raw.get(at.clone()).and_then(Value::checked)
     }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 impl fmt::Debug for Metainfo {
