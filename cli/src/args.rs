@@ -74,9 +74,9 @@ pub enum Command {
     /// Makes a sample payload, starts a tracker and seeders on loopback, downloads it under both
     /// runtimes, verifies it byte for byte and cleans up.
     Demo(DemoArgs),
-    /// Replay a recording made with --record and say where it diverges
+    /// Replay a recording made with --record, say where it diverges or where the time went
     ///
-    /// Exit code 12 when it does.
+    /// Exit code 12 when it diverges.
     Replay(ReplayArgs),
     /// Simulate a swarm: our own sessions in one process, under virtual time
     ///
@@ -268,6 +268,20 @@ pub struct DemoArgs {
 pub struct ReplayArgs {
     /// The recording
     pub file: PathBuf,
+    /// Tell where the time went: no peers, choked, slow peers, the disk, a limit …
+    ///
+    /// For each torrent, and for each of its peers what the connection waited for.
+    #[arg(long)]
+    pub explain: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw rate and pieces over time into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Arguments of `sim`.

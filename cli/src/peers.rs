@@ -143,7 +143,7 @@ impl<'a> Shown<'a> {
 }
 
 /// What it calls itself, or what its peer id says, or the part of that which names clients.
-fn client(info: &PeerInfo) -> Option<String> {
+pub fn client(info: &PeerInfo) -> Option<String> {
     let known = info.client.clone().or_else(|| info.peer_id.client());
     known.or_else(|| {
         let code = info.peer_id.as_bytes().first_chunk::<8>()?;
@@ -163,7 +163,7 @@ fn middle_cut(addr: &str) -> String {
 }
 
 /// A wait in one word.
-const fn wait_name(wait: PeerWait) -> &'static str {
+pub const fn wait_name(wait: PeerWait) -> &'static str {
     match wait {
         PeerWait::Blocks => "blocks",
         PeerWait::Unchoke => "unchoke",
@@ -180,7 +180,7 @@ const fn wait_name(wait: PeerWait) -> &'static str {
 }
 
 /// An origin in one word.
-const fn origin_name(origin: PeerOrigin) -> &'static str {
+pub const fn origin_name(origin: PeerOrigin) -> &'static str {
     match origin {
         PeerOrigin::Incoming => "incoming",
         PeerOrigin::User => "user",
@@ -220,6 +220,7 @@ mod tests {
             have_count: 85,
             outstanding_count: 23,
             outstanding_target: 40,
+            is_window_full: false,
             asked_count: 3,
             waits_for: PeerWait::Blocks,
         }

@@ -48,6 +48,9 @@ pub struct PeerInfo {
     pub outstanding_count: usize,
     /// Requests that are kept outstanding at it, if there is so much to ask for.
     pub outstanding_target: usize,
+    /// Whether it gives no more because no more may be asked of it at once, by what it says that it keeps
+    /// or by [`Config::requests_max`](crate::Config::requests_max).
+    pub is_window_full: bool,
     /// Requests of it that we have not answered.
     pub asked_count: usize,
     /// What the connection waits for.

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "scenarios")]
 pub mod bound;
+#[cfg(feature = "scenarios")]
+pub mod chart;
 pub mod conns;
 mod digest;
 pub mod disk;

@@ -2,52 +2,13 @@
 
 use std::error::Error;
 
-use plotters::prelude::{
-    ChartBuilder, IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
-};
-use plotters::style::{BLACK, Color, IntoFont};
-
+use crate::chart::{self, Chart, Curve, thinned};
 use crate::report::{Report, time_words};
 use crate::run::Moment;
-
-/// Width and height in pixels: two fit beside each other on a page.
-const SIZE: (u32, u32) = (640, 360);
-
-/// The most points of a curve; more can't be told apart.
-const POINT_COUNT_MAX: usize = 200;
-
-/// Colours that people with any kind of sight can tell apart (Okabe, Ito, "Color Universal Design", 2008).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(90, 90, 90),
-];
 
 /// The file names of all pictures, in the order of [`draw`].
 pub const NAMES: [&str; 6] =
     ["completion.svg", "upload.svg", "peers.svg", "entropy.svg", "copies.svg", "shares.svg"];
-
-/// One curve.
-struct Curve {
-    name: String,
-    points: Vec<(f64, f64)>,
-}
-
-/// What a picture shows.
-struct Chart {
-    title: String,
-    x: &'static str,
-    y: &'static str,
-    x_label: fn(f64) -> String,
-    y_label: fn(f64) -> String,
-    /// The least that the upper end of the vertical axis is.
-    y_max: f64,
-    curves: Vec<Curve>,
-}
 
 /// All pictures of a report, each with its file name.
 ///
@@ -56,7 +17,7 @@ struct Chart {
 pub fn draw(report: &Report) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let charts =
         [completion(report), upload(report), peers(report), entropy(report), copies(report), shares(report)];
-    let drawn = NAMES.into_iter().zip(charts).map(|(name, chart)| Ok((name, chart.svg()?)));
+    let drawn = NAMES.into_iter().zip(charts).map(|(name, chart)| Ok((name, chart::svg(&[chart])?)));
     drawn.collect()
 }
 
@@ -166,13 +127,6 @@ fn distribution(sorted: &[f64], count: usize) -> Vec<(f64, f64)> {
     thinned(points)
 }
 
-/// No more points than can be told apart, the first and the last among them.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let (count, step) = (points.len(), points.len().div_ceil(POINT_COUNT_MAX).max(1));
-    let kept = points.into_iter().enumerate();
-    kept.filter(|(number, _)| number % step == 0 || number + 1 == count).map(|(_, point)| point).collect()
-}
-
 fn title(report: &Report, what: &str) -> String {
     let name = report.name.as_deref().unwrap_or("scenario");
     format!("{}: {what}", name.escape_debug())
@@ -191,60 +145,10 @@ fn float(number: usize) -> f64 {
     number as f64
 }
 
-impl Chart {
-    fn svg(&self) -> Result<String, Box<dyn Error>> {
-        let mut svg = String::new();
-        {
-            let points = || self.curves.iter().flat_map(|curve| &curve.points);
-            let x_max = points().map(|(x, _)| *x).fold(0.0, f64::max).max(0.001);
-            let y_max = points().map(|(_, y)| *y).fold(self.y_max, f64::max);
-            let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-            root.fill(&WHITE)?;
-            let mut chart = ChartBuilder::on(&root)
-                .caption(&self.title, ("sans-serif", 17).into_font())
-                .margin(12)
-                .x_label_area_size(38)
-                .y_label_area_size(58)
-                .build_cartesian_2d(0.0..x_max * 1.03, 0.0..y_max * 1.05)?;
-            chart
-                .configure_mesh()
-                .x_desc(self.x)
-                .y_desc(self.y)
-                .x_labels(8)
-                .y_labels(6)
-                .x_label_formatter(&|x| (self.x_label)(*x))
-                .y_label_formatter(&|y| (self.y_label)(*y))
-                .max_light_lines(0)
-                .light_line_style(WHITE)
-                .bold_line_style(BLACK.mix(0.12))
-                .axis_desc_style(("sans-serif", 13))
-                .label_style(("sans-serif", 12))
-                .draw()?;
-            for (curve, colour) in self.curves.iter().zip(COLOURS.iter().cycle()) {
-                let style = colour.stroke_width(2);
-                chart
-                    .draw_series(LineSeries::new(curve.points.iter().copied(), style))?
-                    .label(curve.name.escape_debug().to_string())
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
-            }
-            if self.curves.len() > 1 {
-                chart
-                    .configure_series_labels()
-                    .position(SeriesLabelPosition::UpperLeft)
-                    .background_style(WHITE.mix(0.85))
-                    .border_style(BLACK.mix(0.3))
-                    .label_font(("sans-serif", 12))
-                    .draw()?;
-            }
-            root.present()?;
-        }
-        Ok(svg)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::POINT_COUNT_MAX;
 
     #[test]
     fn curves_keep_their_ends_however_long_they_are() {

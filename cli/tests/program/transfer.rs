@@ -140,6 +140,18 @@ fn a_recording_replays_and_tells_when_it_is_another() {
         folder.run(&args).done();
         assert!(folder.run(&["replay", "rec"]).done().starts_with("rec: the same again: "));
     }
+    let told: Value =
+        serde_json::from_str(folder.run(&["replay", "rec", "--explain", "--json"]).done()).unwrap();
+    let (torrent, end) = (&told["torrents"][0], &told["end"]);
+    assert_eq!(
+        (&torrent["done"], &torrent["peers"][0]["addr"], end),
+        (&1_000_005.into(), &addr.as_str().into(), &"shut_down".into())
+    );
+    let words = folder.run(&["replay", "rec", "--explain", "--picture", "rec.svg"]);
+    assert!(words.done().contains("\nmany: 976.5 KiB of 976.5 KiB are there"), "{words:?}");
+    assert!(folder.read("rec.svg").starts_with(b"<svg "));
+    folder.run(&["replay", "rec", "--picture", "rec.svg"]).failed(11, "rec.svg");
+    folder.run(&["replay", "rec", "--picture", "rec.svg", "--force"]).done();
     // A flipped bit is never taken for what the session did: the frames' digests tell. One in a frame's
     // length can look as if the recording had been cut off in that frame, which is told too.
     let recording = folder.read("rec");

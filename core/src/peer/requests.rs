@@ -59,6 +59,8 @@ pub(crate) struct Requests {
     started_at: Option<Instant>,
     /// The shortest time from request to block of late, and when that was.
     round_trip: Option<(Duration, Instant)>,
+    /// The shortest time from request to block ever: what the path takes.
+    path_time: Option<Duration>,
     /// When the youngest of the answered requests was sent.
     answered_at: Instant,
     /// When the peer last delivered, or was first asked after having delivered all.
@@ -77,6 +79,7 @@ impl Requests {
             kept_max: usize::MAX,
             started_at: None,
             round_trip: None,
+            path_time: None,
             answered_at: now,
             progress_at: now,
             snubbed: false,
@@ -98,6 +101,18 @@ impl Requests {
     /// How many are to be outstanding, if there is so much to ask for.
     pub(crate) fn target(&self) -> usize {
         if self.snubbed { 1 } else { self.depth.min(self.kept_max) }
+    }
+
+    /// Whether more requests at once would bring more than this `rate`, in bytes per second, and neither
+    /// the peer nor `depth_max` has room for them: what is outstanding lasts no longer than the path takes
+    /// twice.
+    pub(crate) fn is_window_full(&self, rate: u64, depth_max: usize) -> bool {
+        let max = self.kept_max.min(depth_max.max(1));
+        let Some(path_time) = self.path_time.filter(|_| !self.snubbed && self.target() >= max) else {
+            return false;
+        };
+        let carried = u128::from(rate) * 2 * path_time.as_millis() / 1000;
+        carried >= max as u128 * u128::from(BLOCK_LEN)
     }
 
     /// How many are outstanding.
@@ -133,6 +148,7 @@ impl Requests {
         self.refused = false;
         self.answered_at = self.answered_at.max(request.at);
         let taken = now.since(request.at);
+        self.path_time = Some(self.path_time.map_or(taken, |best| best.min(taken)));
         match self.round_trip {
             Some((best, at)) if taken >= best && now.since(at) < ROUND_TRIP_LIFE => {}
             _ => self.round_trip = Some((taken, now)),
@@ -292,6 +308,22 @@ mod tests {
         blocks[..3].iter().for_each(|block| requests.add(at(0), *block));
         assert!(requests.answered(at(10), blocks[0], 1 << 30, 500));
         assert_eq!(requests.room(), 1);
+    }
+
+    #[test]
+    fn a_window_is_full_where_the_path_takes_longer_than_what_it_holds() {
+        let blocks = blocks(20);
+        let mut requests = Requests::new(at(0));
+        requests.set_kept_max(5);
+        blocks[..5].iter().for_each(|block| requests.add(at(0), *block));
+        assert!(!requests.is_window_full(1 << 30, 500), "nothing is known yet");
+        assert!(requests.answered(at(200), blocks[0], 1 << 30, 500));
+        // Five blocks each 200 ms are all that the window lets through; a tenth of it is a slow peer.
+        let rate = 5 * 5 * u64::from(BLOCK_LEN);
+        assert!(requests.is_window_full(rate, 500));
+        assert!(!requests.is_window_full(rate / 10, 500));
+        requests.set_kept_max(1000);
+        assert!(!requests.is_window_full(rate, 500), "there is room");
     }
 
     #[test]

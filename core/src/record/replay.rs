@@ -6,13 +6,13 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use super::call::{Call, Record};
-use super::codec::{PAYLOAD_LEN_MAX, Reader};
+use super::codec::{PAYLOAD_LEN_MAX, Reader, Take};
 use super::digest::Digest;
 use super::frame::{self, RecordingEnd};
 use super::payload::Stream;
-use super::{FORMAT, kind};
+use super::{FORMAT, Tag, kind};
 use crate::input::Input;
-use crate::key::PeerKey;
+use crate::key::{PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::{PartKind, Peer};
 use crate::session::Session;
@@ -140,6 +140,7 @@ pub struct Replay {
     sent_digest: Digest,
     sum: Replayed,
     program: String,
+    torrents: Vec<TorrentKey>,
 }
 
 /// What a step was.
@@ -175,6 +176,7 @@ impl Replay {
             sent_digest: Digest::default(),
             sum: Replayed { call_count: 1, output_count: 0, time: passed, cut_len, end },
             program: program.to_owned(),
+            torrents: Vec::new(),
         })
     }
 
@@ -182,6 +184,28 @@ impl Replay {
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Every torrent that was added so far, also those that are gone.
+    #[must_use]
+    pub fn torrents(&self) -> &[TorrentKey] {
+        &self.torrents
+    }
+
+    /// The time of the next step: until then nothing changes. `None` at the end.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        let mut reader = Reader::new(self.content.get(self.at..)?, &|_| None);
+        // The tag.
+        reader.byte()?;
+        Some(self.now + Duration::take(&mut reader)?)
+    }
+
+    /// Whether the next step ends a torrent or the session: after it their figures are gone.
+    #[must_use]
+    pub fn is_end_next(&self) -> bool {
+        let tag = self.content.get(self.at).and_then(|byte| Tag::read(*byte));
+        matches!(tag, Some(Tag::RemoveTorrent | Tag::ShutDown))
     }
 
     /// The time of the last step.
@@ -232,8 +256,8 @@ impl Replay {
         let session = &mut self.session;
         match call {
             Call::New(..) | Call::Outputs(_) => {}
-            Call::AddTorrent(add) => drop(session.add_torrent(now, *add)),
-            Call::AddMagnet(add) => drop(session.add_magnet(now, *add)),
+            Call::AddTorrent(add) => self.torrents.extend(session.add_torrent(now, *add)),
+            Call::AddMagnet(add) => self.torrents.extend(session.add_magnet(now, *add)),
             Call::RemoveTorrent(torrent) => session.remove_torrent(now, torrent),
             Call::SetChoice(torrent, choice) => session.set_choice(now, torrent, choice),
             Call::SetLimits(torrent, limits) => session.set_limits(now, torrent, limits),
@@ -376,8 +400,8 @@ pub(super) fn digest_sent(digest: &mut Digest, peer: &Peer, len: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Recorder;
     use super::super::codec::Put;
-    use super::super::{Recorder, Tag};
     use super::*;
     use crate::config::Config;
     use crate::job::Job;
