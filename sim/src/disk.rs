@@ -130,6 +130,19 @@ impl Disk {
         &self.places.get(&torrent).expect("the disk knows the torrent").written
     }
 
+    /// The pieces of the one torrent that it knows.
+    ///
+    /// # Panics
+    /// When it knows none, or more.
+    #[must_use]
+    pub fn only(&self) -> &Bitfield {
+        let mut places = self.places.values();
+        match (places.next(), places.next()) {
+            (Some(place), None) => &place.written,
+            _ => panic!("a disk with one torrent"),
+        }
+    }
+
     /// What the resume file claims, if there is one.
     #[must_use]
     pub fn claimed(&self, torrent: InfoHash) -> Option<&Bitfield> {
@@ -145,6 +158,11 @@ impl Disk {
     /// A job that was to open or close the data has failed outside: the data is not open.
     pub fn give_up(&mut self, torrent: InfoHash) {
         self.place(torrent).phase = Phase::Closed;
+    }
+
+    /// The process that had the data open is gone; the machine runs on.
+    pub fn close(&mut self) {
+        self.places.values_mut().for_each(|place| place.phase = Phase::Closed);
     }
 
     /// The machine loses power: what was written and not synced is there or not, by chance.

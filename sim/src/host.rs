@@ -13,6 +13,7 @@ use crate::link::{Conn, Net};
 use crate::part::{Part, Whole};
 use crate::tally::Tally;
 use crate::watch::Watch;
+use crate::witness::Witness;
 
 /// The most bytes that may wait to be sent to one peer: a full queue of 500 requests served at
 /// once would be 8 MiB; the core must stop far below that.
@@ -42,11 +43,21 @@ pub struct Host {
     pub watch: Option<Box<Watch>>,
     /// Counts what it hears, if that is wanted.
     pub tally: Option<Box<Tally>>,
+    /// Compares what it says with what is on its disk, if that is wanted.
+    pub witness: Option<Box<Witness>>,
+    /// Outputs, parts of streams and jobs of the disk so far: whatever is to be seen outside.
+    pub effect_count: u64,
+    /// After how many of these nothing more comes of it, as if it were dead; `None`: it lives on.
+    pub ends_after: Option<u64>,
+    /// The most outputs that it had at once.
+    pub outputs_max: usize,
     /// How often its timeout came.
     pub wake_count: usize,
     /// How often it has died.
     pub life: u32,
     digest: Digest,
+    /// Outputs since it last had none.
+    output_count: usize,
     /// By a key's place: the first generation that is not over.
     alive_from: Vec<u32>,
     /// When the current run of wakes began, and how many it has.
@@ -67,6 +78,11 @@ impl Host {
             config,
             watch: None,
             tally: None,
+            witness: None,
+            effect_count: 0,
+            ends_after: None,
+            outputs_max: 0,
+            output_count: 0,
             wake_count: 0,
             life: 0,
             digest: Digest::default(),
@@ -75,11 +91,16 @@ impl Host {
         }
     }
 
-    /// Dies and is born again, with what the disk kept.
-    pub fn crash(&mut self, seed: u64, now: Instant) {
+    /// Dies and is born again, with what the disk kept: all that was written, or if the power failed
+    /// what was synced and by chance more.
+    pub fn crash(&mut self, seed: u64, now: Instant, power: bool) {
         let mut fresh = Self::new(self.config.clone(), seed, now);
         std::mem::swap(&mut fresh.disk, &mut self.disk);
-        fresh.disk.crash();
+        if power {
+            fresh.disk.crash();
+        } else {
+            fresh.disk.close();
+        }
         fresh.life = self.life + 1;
         *self = fresh;
     }
@@ -95,12 +116,27 @@ impl Host {
         self.events.iter().filter(|(_, event)| is(event)).count()
     }
 
+    /// Whether nothing more comes of it: see `ends_after`.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ends_after.is_some_and(|count| self.effect_count >= count)
+    }
+
     /// The next output, checked and counted.
     ///
     /// # Panics
     /// When it is about a connection that is gone.
     pub fn next_output(&mut self, now: Instant) -> Option<Output> {
-        let output = self.session.poll_output()?;
+        if self.has_ended() {
+            return None;
+        }
+        let Some(output) = self.session.poll_output() else {
+            self.output_count = 0;
+            return None;
+        };
+        self.effect_count += 1;
+        self.output_count += 1;
+        self.outputs_max = self.outputs_max.max(self.output_count);
         (now, &output).hash(&mut self.digest);
         if let Output::Connect { peer, .. }
         | Output::Send { peer }
@@ -125,6 +161,9 @@ impl Host {
         if let Some(tally) = &mut self.tally {
             tally.gone(peer);
         }
+        if let Some(witness) = &mut self.witness {
+            witness.gone(peer);
+        }
         self.conns.remove(peer)
     }
 
@@ -135,6 +174,9 @@ impl Host {
         }
         if let (Event::PieceFailed { piece, .. }, Some(watch)) = (&event, &mut self.watch) {
             watch.failed(*piece);
+        }
+        if let (Event::PieceFailed { piece, .. }, Some(witness)) = (&event, &mut self.witness) {
+            witness.failed(*piece);
         }
         if let (Event::PeerBanned { addr: banned, .. }, Some(watch)) = (&event, &mut self.watch) {
             for (_, earlier) in &self.events {
@@ -167,6 +209,9 @@ impl Host {
         if let Some(tally) = &mut self.tally {
             tally.heard(peer, bytes);
         }
+        if let Some(witness) = &mut self.witness {
+            witness.heard(now, peer, bytes);
+        }
         while !bytes.is_empty() {
             let len = self.watch.as_mut().map_or(bytes.len(), |watch| watch.heard(peer, bytes));
             let (first, rest) = bytes.split_at(len);
@@ -186,6 +231,9 @@ impl Host {
         net: &Net,
         whole: &mut Whole,
     ) -> bool {
+        if self.has_ended() {
+            return false;
+        }
         for run in self.session.unsent(peer) {
             if !part.push(run, len_max, !net.rechunk) {
                 break;
@@ -196,6 +244,10 @@ impl Host {
         }
         if let Some(watch) = &mut self.watch {
             watch.sent(peer, whole.of(part));
+        }
+        self.effect_count += 1;
+        if let Some(witness) = &mut self.witness {
+            witness.sent(now, peer, whole.of(part), self.disk.only());
         }
         self.session.sent(now, peer, part.len());
         self.look(now);
@@ -208,6 +260,9 @@ impl Host {
             for (peer, _) in self.conns.iter() {
                 watch.queued(now, peer, self.session.unsent(peer));
             }
+        }
+        if let Some(witness) = &mut self.witness {
+            witness.look(now, self.disk.only());
         }
     }
 

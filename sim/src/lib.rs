@@ -30,3 +30,4 @@ pub mod tracker;
 pub mod traffic;
 pub mod watch;
 pub mod web;
+pub mod witness;

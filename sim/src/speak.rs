@@ -158,6 +158,16 @@ impl Ear {
         (used, None)
     }
 
+    /// The id of the message that has begun and not ended, if it is known.
+    #[must_use]
+    pub const fn current(&self) -> Option<u8> {
+        match self.stage {
+            Stage::Head if self.filled > 0 => Some(self.buffer[0]),
+            Stage::Skip => Some(self.buffer[0]),
+            Stage::Handshake | Stage::Len | Stage::Head => None,
+        }
+    }
+
     /// How many bytes the current stage takes, at least 1.
     fn goal(&self) -> usize {
         match self.stage {

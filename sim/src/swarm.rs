@@ -31,6 +31,7 @@ use crate::tracker::Tracker;
 use crate::traffic::Traffic;
 use crate::watch::Watch;
 use crate::web::WebServer;
+use crate::witness::Witness;
 
 /// A network of nodes.
 #[derive(Debug)]
@@ -253,7 +254,7 @@ impl Swarm {
     ///
     /// # Panics
     /// When the session refuses it.
-    pub fn start_magnet(&mut self, node: NodeId, sample: &Sample, peers: &[SocketAddr]) {
+    pub fn start_magnet(&mut self, node: NodeId, sample: &Sample, peers: &[SocketAddr]) -> TorrentKey {
         let now = self.now;
         let add = AddMagnet {
             magnet: Magnet::of(&sample.metainfo),
@@ -266,8 +267,9 @@ impl Swarm {
             hosts: Vec::new(),
             metadata_only: false,
         };
-        self.host_mut(node).session.add_magnet(now, add).expect("a new torrent is taken");
+        let torrent = self.host_mut(node).session.add_magnet(now, add).expect("a new torrent is taken");
         self.settle(node);
+        torrent
     }
 
     /// Watches what a leech that has nothing yet asks for.
@@ -347,14 +349,31 @@ impl Swarm {
         self.run_until(time, |_| false);
     }
 
-    /// The node dies: its session is gone, its peers see their connections break, and what the disk
-    /// had not synced is there or not. Nobody reaches it until [`Swarm::revive`].
+    /// The node loses power: its session is gone, its peers see their connections break, and what the
+    /// disk had not synced is there or not. Nobody reaches it until [`Swarm::revive`].
     pub fn crash(&mut self, node: NodeId) {
+        self.end(node, true);
+    }
+
+    /// The node's process is killed: the same, but that all that was written is there.
+    pub fn kill(&mut self, node: NodeId) {
+        self.end(node, false);
+    }
+
+    fn end(&mut self, node: NodeId, power: bool) {
         self.cut_all(node);
         self.nodes[node.0].down = true;
         let seed = self.rng.next_u64();
         let now = self.now;
-        self.host_mut(node).crash(seed, now);
+        self.host_mut(node).crash(seed, now, power);
+    }
+
+    /// Has a host say what it does to a witness, from now on.
+    pub fn testify(&mut self, node: NodeId, sample: &Sample) {
+        let now = self.now;
+        let host = self.host_mut(node);
+        let witness = Witness::new(*sample.metainfo.geometry(), host.disk.only().clone(), now);
+        host.witness = Some(Box::new(witness));
     }
 
     /// Brings a dead node back, without a torrent.

@@ -97,7 +97,14 @@ impl Swarm {
             | Job::Read { .. }
             | Job::Save { .. }
             | Job::Metadata { .. }
-            | Job::Record { .. }) => self.host_mut(node).disk.run(job),
+            | Job::Record { .. }) => {
+                let host = self.host_mut(node);
+                if host.has_ended() {
+                    return;
+                }
+                host.effect_count += 1;
+                host.disk.run(job)
+            }
         };
         let host = self.host_mut(node);
         host.session.handle_input(now, Input::Done(done));

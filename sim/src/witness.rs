@@ -1,0 +1,206 @@
+//! Follows what a host says and hears on the wire, and compares it with what is on its disk: what the
+//! promises are about, told without asking the session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use peerless_core::bitfield::Bitfield;
+use peerless_core::piece::Geometry;
+use peerless_core::{Instant, PeerKey};
+
+use crate::speak::{self, Ear, Heard};
+
+/// What a host of one torrent says and hears.
+#[derive(Debug)]
+pub struct Witness {
+    geometry: Geometry,
+    /// What was on the disk when it began: nothing of it is to be fetched.
+    kept: Bitfield,
+    talks: BTreeMap<PeerKey, Talk>,
+    /// Blocks that came, of pieces that are not on the disk.
+    held: BTreeMap<u32, BTreeSet<u32>>,
+    /// When something was last asked for, or came.
+    active_at: Instant,
+    /// Since when somebody could be asked for something.
+    could_since: Option<Instant>,
+    /// The longest time for which somebody could have been asked, while nothing was asked and nothing came.
+    pub longest_wait: Duration,
+    /// The most requests that one peer had not answered.
+    pub outstanding_max: usize,
+    /// The most bytes that were asked for, or had come and were not on the disk.
+    pub open_len_max: u64,
+    /// Requests seen.
+    pub request_count: usize,
+    /// What must not be, in words.
+    pub lies: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Talk {
+    said: Ear,
+    heard: Ear,
+    chokes: bool,
+    fast: bool,
+    has: Bitfield,
+    outstanding: BTreeSet<[u32; 3]>,
+}
+
+impl Witness {
+    /// Follows a host that begins with these pieces on its disk.
+    #[must_use]
+    pub fn new(geometry: Geometry, kept: Bitfield, now: Instant) -> Self {
+        Self {
+            geometry,
+            kept,
+            talks: BTreeMap::new(),
+            held: BTreeMap::new(),
+            active_at: now,
+            could_since: None,
+            longest_wait: Duration::ZERO,
+            outstanding_max: 0,
+            open_len_max: 0,
+            request_count: 0,
+            lies: Vec::new(),
+        }
+    }
+
+    /// The host has sent these bytes, while `there` is on its disk.
+    pub fn sent(&mut self, now: Instant, peer: PeerKey, bytes: &[u8], there: &Bitfield) {
+        let mut all = Vec::new();
+        self.talk(peer).said.hear(bytes, |one| all.push(one));
+        for one in all {
+            let Heard::Message { id: Some(id), numbers, text, len } = one else { continue };
+            let lie = match id {
+                speak::HAVE if !has(&self.geometry, there, numbers[0]) => "announced",
+                speak::PIECE if !has(&self.geometry, there, numbers[0]) => "served",
+                speak::HAVE_ALL if !there.is_full() => "announced",
+                speak::BITFIELD if !within(&self.geometry, &text, len, there) => "announced",
+                speak::REQUEST if has(&self.geometry, &self.kept, numbers[0]) => "asked for",
+                _ => "",
+            };
+            if !lie.is_empty() {
+                self.lies.push(format!("{now:?}: {lie} to {peer:?}: {one:?} while {there:?} is there"));
+            }
+            match id {
+                speak::REQUEST => {
+                    (self.active_at, self.request_count) = (now, self.request_count + 1);
+                    let talk = self.talk(peer);
+                    talk.outstanding.insert(numbers);
+                    let count = talk.outstanding.len();
+                    self.outstanding_max = self.outstanding_max.max(count);
+                }
+                speak::CANCEL => _ = self.talk(peer).outstanding.remove(&numbers),
+                _ => {}
+            }
+        }
+    }
+
+    /// The host is about to get these bytes.
+    pub fn heard(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+        let mut all = Vec::new();
+        self.talk(peer).heard.hear(bytes, |one| all.push(one));
+        let geometry = self.geometry;
+        let talk = self.talk(peer);
+        if talk.heard.current() == Some(speak::PIECE) && !talk.outstanding.is_empty() {
+            // A block that was asked for comes, however slowly.
+            self.active_at = now;
+        }
+        for one in all {
+            let talk = self.talk(peer);
+            match one {
+                Heard::Handshake { reserved, .. } => talk.fast = reserved[7] & 4 != 0,
+                Heard::Message { id: Some(id), numbers, text, len } => match id {
+                    speak::CHOKE => {
+                        talk.chokes = true;
+                        if !talk.fast {
+                            talk.outstanding.clear();
+                        }
+                    }
+                    speak::UNCHOKE => talk.chokes = false,
+                    speak::HAVE => _ = geometry.piece(numbers[0]).map(|piece| talk.has.insert(piece)),
+                    speak::HAVE_ALL => talk.has = Bitfield::full(geometry.piece_count()),
+                    speak::BITFIELD => {
+                        let told = geometry.pieces().filter(|piece| bit(&text, len, piece.get()));
+                        told.for_each(|piece| _ = talk.has.insert(piece));
+                    }
+                    speak::PIECE => self.on_piece(now, peer, numbers, len),
+                    speak::REJECT => _ = talk.outstanding.remove(&numbers),
+                    _ => {}
+                },
+                Heard::Message { id: None, .. } => {}
+            }
+        }
+    }
+
+    /// A piece that had come was bad: its blocks are to come again.
+    pub fn failed(&mut self, piece: u32) {
+        self.held.remove(&piece);
+    }
+
+    /// A connection of the host is gone.
+    pub fn gone(&mut self, peer: PeerKey) {
+        self.talks.remove(&peer);
+    }
+
+    /// Time has come to `now` with nothing new; `there` is on the disk.
+    pub fn look(&mut self, now: Instant, there: &Bitfield) {
+        if let Some(since) = self.could_since {
+            self.longest_wait = self.longest_wait.max(now.since(since.max(self.active_at)));
+        }
+        let geometry = self.geometry;
+        let could = self
+            .talks
+            .values()
+            .any(|talk| !talk.chokes && talk.has.iter(&geometry).any(|piece| !there.has(piece)));
+        self.could_since = could.then(|| self.could_since.unwrap_or(now));
+        self.held.retain(|piece, _| !has(&geometry, there, *piece));
+        let asked: BTreeSet<_> = self.talks.values().flat_map(|talk| talk.outstanding.iter()).collect();
+        let asked = asked.iter().filter(|[piece, begin, _]| !self.is_held(*piece, *begin));
+        let asked: u64 = asked.map(|[_, _, len]| u64::from(*len)).sum();
+        let block_len = |piece: u32, begin: u32| {
+            let whole = geometry.piece(piece).map_or(0, |piece| geometry.len_of(piece));
+            u64::from(whole.saturating_sub(begin).min(16 * 1024))
+        };
+        let held = self.held.iter().flat_map(|(piece, begins)| begins.iter().map(|begin| (*piece, *begin)));
+        let held: u64 = held.map(|(piece, begin)| block_len(piece, begin)).sum();
+        self.open_len_max = self.open_len_max.max(asked + held);
+    }
+
+    fn on_piece(&mut self, now: Instant, peer: PeerKey, [index, begin, _]: [u32; 3], len: u32) {
+        if self.talk(peer).outstanding.remove(&[index, begin, len.saturating_sub(9)]) {
+            self.active_at = now;
+            self.held.entry(index).or_default().insert(begin);
+        }
+    }
+
+    fn is_held(&self, piece: u32, begin: u32) -> bool {
+        self.held.get(&piece).is_some_and(|begins| begins.contains(&begin))
+    }
+
+    fn talk(&mut self, peer: PeerKey) -> &mut Talk {
+        let fresh = || Talk {
+            said: Ear::default(),
+            heard: Ear::default(),
+            chokes: true,
+            fast: false,
+            has: Bitfield::empty(self.geometry.piece_count()),
+            outstanding: BTreeSet::new(),
+        };
+        self.talks.entry(peer).or_insert_with(fresh)
+    }
+}
+
+fn has(geometry: &Geometry, pieces: &Bitfield, index: u32) -> bool {
+    geometry.piece(index).is_some_and(|piece| pieces.has(piece))
+}
+
+/// Whether a bitfield of this text names the piece; only as far as an ear listens.
+fn bit(text: &[u8], len: u32, index: u32) -> bool {
+    let byte = index / 8;
+    byte + 1 < len && text.get(byte as usize).is_some_and(|byte| byte & (0x80 >> (index % 8)) != 0)
+}
+
+/// Whether a bitfield of this text names nothing but what is there.
+fn within(geometry: &Geometry, text: &[u8], len: u32, there: &Bitfield) -> bool {
+    geometry.pieces().all(|piece| there.has(piece) || !bit(text, len, piece.get()))
+}
