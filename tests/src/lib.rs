@@ -11,3 +11,4 @@ pub mod ops;
 #[cfg(target_os = "linux")]
 pub mod real;
 pub mod resume;
+pub mod small;

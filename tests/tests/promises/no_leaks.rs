@@ -4,14 +4,11 @@ use peerless_core::rng::Rng;
 use peerless_tests::check;
 use peerless_tests::ops::{self, Allowed};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+
+use super::config;
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 1000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("regressions/leaks.txt"))),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config(1000, "regressions/leaks.txt"))]
 
     #[test]
     fn nothing_leaves_by_a_way_or_for_a_source_that_is_not_allowed(
