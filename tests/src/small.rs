@@ -122,6 +122,8 @@ pub struct Party {
     pub leeches: Vec<NodeId>,
     /// Their torrents.
     torrents: Vec<TorrentKey>,
+    /// How many of them, the first, know only the link.
+    by_magnet: usize,
     /// The scripted peers.
     pub puppets: Vec<NodeId>,
     /// What those know who join: honest and other addresses.
@@ -165,14 +167,15 @@ impl Small {
         swarm.host_mut(seed).disk.insert_full(&sample);
         let known = if self.seed_late == 0 { vec![swarm.addr(seed)] } else { Vec::new() };
         let (leeches, torrents, puppets) = (Vec::new(), Vec::new(), Vec::new());
-        let mut party = Party { swarm, sample, seed, leeches, torrents, puppets, known };
+        let by_magnet = self.by_magnet;
+        let mut party = Party { swarm, sample, seed, leeches, torrents, by_magnet, puppets, known };
         for (mark, (kind, calls)) in (b'a'..).zip(&self.others) {
             if !calls {
                 party.add_other(*kind, mark, &[]);
             }
         }
-        for number in 0..self.by_magnet + self.leeches {
-            party.add_leech(self.config(), number < self.by_magnet);
+        for _ in 0..self.by_magnet + self.leeches {
+            party.add_leech(self.config());
         }
         let leeches: Vec<SocketAddr> = party.leeches.iter().map(|node| party.swarm.addr(*node)).collect();
         for (mark, (kind, calls)) in (b'a'..).zip(&self.others) {
@@ -190,6 +193,7 @@ impl Party {
     fn bring_seed(&mut self) {
         let addr = self.swarm.addr(self.seed);
         self.swarm.start(self.seed, &self.sample, Role::seed());
+        self.known.extend((!self.known.contains(&addr)).then_some(addr));
         for (&leech, &torrent) in self.leeches.iter().zip(&self.torrents) {
             let now = self.swarm.now();
             self.swarm.host_mut(leech).session.add_peer(now, torrent, addr);
@@ -197,20 +201,58 @@ impl Party {
         }
     }
 
-    fn add_leech(&mut self, config: Config, by_magnet: bool) {
-        let (swarm, sample) = (&mut self.swarm, &self.sample);
-        let node = swarm.add_host(config, Speed::default());
-        swarm.host_mut(node).disk.insert(sample);
-        swarm.testify(node, sample);
-        let torrent = if by_magnet {
-            swarm.start_magnet(node, sample, &self.known)
-        } else {
-            let web_seeds = swarm.web.keys().map(|host| format!("http://{host}/")).collect();
-            swarm.start(node, sample, Role { web_seeds, ..Role::leech(&self.known) })
-        };
+    fn add_leech(&mut self, config: Config) {
+        let node = self.swarm.add_host(config, Speed::default());
+        self.swarm.host_mut(node).disk.insert(&self.sample);
+        let torrent = self.start(node, self.leeches.len());
         self.torrents.push(torrent);
-        self.known.push(swarm.addr(node));
         self.leeches.push(node);
+        self.known.push(self.swarm.addr(node));
+    }
+
+    /// The session of the leech of this number begins.
+    fn start(&mut self, node: NodeId, number: usize) -> TorrentKey {
+        let (swarm, sample) = (&mut self.swarm, &self.sample);
+        swarm.testify(node, sample);
+        if number < self.by_magnet {
+            return swarm.start_magnet(node, sample, &self.known);
+        }
+        let web_seeds = swarm.web.keys().map(|host| format!("http://{host}/")).collect();
+        swarm.start(node, sample, Role { web_seeds, ..Role::leech(&self.known) })
+    }
+
+    /// The leech of this number ends within this time, once it has done so many things more; then it
+    /// comes back with what it had. If `power` is true the whole machine fails, else the process.
+    ///
+    /// # Panics
+    /// When its resume file claims what is not on its disk.
+    pub fn cut(&mut self, number: usize, effects: u64, limit: Duration, power: bool) {
+        let node = self.leeches[number];
+        let host = self.swarm.host_mut(node);
+        host.ends_after = Some(host.effect_count + effects);
+        self.swarm.run_until(limit, |swarm| swarm.host(node).has_ended());
+        if power {
+            self.swarm.crash(node);
+        } else {
+            self.swarm.kill(node);
+        }
+        let disk = &self.swarm.host(node).disk;
+        let geometry = self.sample.metainfo.geometry();
+        if let Some(claims) = disk.claimed(self.sample.metainfo.info_hash()) {
+            let there = disk.only();
+            assert!(claims.iter(geometry).all(|piece| there.has(piece)), "{claims:?} of {there:?}");
+        }
+        self.swarm.revive(node);
+        self.torrents[number] = self.start(node, number);
+    }
+
+    /// Whether each of the leeches knows that it has everything.
+    fn is_done(&self, swarm: &Swarm) -> bool {
+        self.leeches.iter().zip(&self.torrents).all(|(leech, torrent)| {
+            let host = swarm.host(*leech);
+            let progress = || host.session.progress(swarm.now(), *torrent);
+            host.disk.only().is_full() && progress().is_some_and(|it| it.have_count == it.piece_count)
+        })
     }
 
     fn add_other(&mut self, kind: Kind, mark: u8, dials: &[SocketAddr]) {
@@ -241,17 +283,17 @@ impl Party {
     /// than `ask` while it could ask somebody, or says or asks for what its disk contradicts, or what is on
     /// a disk in the end is not everything, or an honest peer was banned.
     pub fn finish(&mut self, limit: Duration, ask: Duration) {
-        let count = self.leeches.len();
-        let leeches = self.leeches.clone();
-        let done = self.swarm.run_until(limit, |swarm| {
-            for leech in &leeches {
+        let mut swarm = std::mem::replace(&mut self.swarm, Swarm::new(0, Net::default()));
+        let done = swarm.run_until(limit, |swarm| {
+            for leech in &self.leeches {
                 let witness = swarm.host(*leech).witness.as_ref().expect("it has one");
                 let wait = witness.longest_wait;
                 assert!(wait <= ask, "{leech:?} could ask somebody and did not for {wait:?}");
                 assert!(witness.lies.is_empty(), "{leech:?}: {:#?}", witness.lies);
             }
-            swarm.complete_count() == count
+            self.is_done(swarm)
         });
+        self.swarm = swarm;
         let honest: Vec<SocketAddr> =
             self.leeches.iter().chain([&self.seed]).map(|node| self.swarm.addr(*node)).collect();
         for &leech in &self.leeches {

@@ -5,6 +5,7 @@
 //! cases, for a longer search.
 
 mod it_finishes;
+mod never_lies;
 mod no_leaks;
 mod scenarios;
 
