@@ -142,6 +142,9 @@ pub struct CreateArgs {
     #[arg(long = "web-seed", value_name = "URL", value_parser = parse_web_seed)]
     pub web_seeds: Vec<String>,
     /// The length of a piece: a power of two such as 256K or 4M, or auto
+    ///
+    /// auto takes the largest power of two from 16K to 16M that makes at least 1,024 pieces: so from
+    /// 16 MiB to 32 GiB of data there are 1,024 to 2,048.
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub piece_length: PieceLen,
     /// Which version of the format to make; only 1 is built yet

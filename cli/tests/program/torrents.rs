@@ -54,6 +54,18 @@ fn a_torrent_goes_round_create_info_verify_and_magnet() {
 }
 
 #[test]
+fn a_piece_is_as_long_as_the_rule_says_unless_told_otherwise() {
+    let folder = Folder::new();
+    for (len, more, piece_len) in
+        [(1, &[][..], 16 << 10), (48 << 20, &[], 32 << 10), (48 << 20, &["--piece-length", "1M"], 1 << 20)]
+    {
+        fs::File::create(folder.path().join("f")).unwrap().set_len(len).unwrap();
+        let made = folder.run(&[&["create", "f", "--force", "--json"], more].concat());
+        assert_eq!(made.json()["piece_length"], piece_len);
+    }
+}
+
+#[test]
 fn the_same_input_gives_the_same_file() {
     let folder = sample();
     folder.run(&CREATE).done();
