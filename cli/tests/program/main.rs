@@ -4,6 +4,8 @@
 #[cfg(unix)] // Signals are sent by `kill`.
 mod background;
 mod common;
+#[cfg(unix)]
+mod kills;
 mod sim;
 #[cfg(unix)]
 mod stops;
