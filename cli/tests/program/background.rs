@@ -85,8 +85,19 @@ pub(crate) fn sample() -> Folder {
 
 /// A seed of both torrents that has looked at its data, and its address.
 pub(crate) fn seed(folder: &Folder, runtime: &str) -> (Background, String) {
+    let mut seed = start_seed(folder, runtime);
+    let addr = await_seed(&mut seed);
+    (seed, addr)
+}
+
+/// A seed of both torrents, which may not have looked at its data yet.
+pub(crate) fn start_seed(folder: &Folder, runtime: &str) -> Background {
     let args = ["seed", "many.torrent", "one.torrent", "--data", "data", "-p", "0", "-r", runtime];
-    let mut seed = Background::start(folder, &args);
+    Background::start(folder, &args)
+}
+
+/// Waits until such a seed has looked at its data; its address.
+pub(crate) fn await_seed(seed: &mut Background) -> String {
     let port = seed.line("start")["port"].as_u64().unwrap();
     let mut seeding = BTreeSet::new();
     while seeding.len() < 2 {
@@ -95,5 +106,5 @@ pub(crate) fn seed(folder: &Folder, runtime: &str) -> (Background, String) {
             seeding.insert(progress["info_hash"].to_string());
         }
     }
-    (seed, format!("127.0.0.1:{port}"))
+    format!("127.0.0.1:{port}")
 }

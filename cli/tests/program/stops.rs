@@ -4,14 +4,21 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::pty;
 
-use crate::background::{Background, sample, seed};
+use crate::background::{Background, await_seed, sample, seed, start_seed};
 use crate::common::{Folder, Run};
 
-const RUNTIMES: [&str; 2] = ["mio", "smol"];
+/// Does the same under each runtime, side by side: it is mostly waiting.
+fn under_each(test: impl Fn(&str) + Sync) {
+    thread::scope(|scope| {
+        let runs = ["mio", "smol"].map(|runtime| scope.spawn(|| test(runtime)));
+        runs.into_iter().for_each(|run| run.join().unwrap());
+    });
+}
 
 /// A download that has nobody to get anything from.
 fn lone(folder: &Folder, runtime: &str, more: &[&str]) -> Background {
@@ -41,7 +48,7 @@ fn ended_in_order(run: &Run, code: i32) {
 fn a_signal_ends_an_unfinished_download_with_code_7_and_it_goes_on() {
     let folder = sample();
     let (_seed, addr) = seed(&folder, "smol");
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         for signal in ["-INT", "-TERM", "-HUP"] {
             let download = lone(&folder, runtime, &[]);
             let began_at = Instant::now();
@@ -54,27 +61,28 @@ fn a_signal_ends_an_unfinished_download_with_code_7_and_it_goes_on() {
         let args = ["many.torrent", "-o", runtime, "-p", "0", "--peer", &addr, "-q", "-r", runtime];
         assert_eq!(folder.run(&args).done(), "");
         assert_eq!(folder.read(&format!("{runtime}/many/large")), folder.read("data/many/large"));
-    }
+    });
 }
 
 #[test]
 fn a_signal_ends_a_seed_with_code_0() {
     let folder = sample();
-    for runtime in RUNTIMES {
-        for signal in ["-INT", "-TERM", "-HUP"] {
-            let (seed, _) = seed(&folder, runtime);
+    under_each(|runtime| {
+        let seeds = ["-INT", "-TERM", "-HUP"].map(|signal| (signal, start_seed(&folder, runtime)));
+        for (signal, mut seed) in seeds {
+            await_seed(&mut seed);
             seed.signal(signal);
             let run = seed.end();
             assert_eq!(run.stderr, "");
             ended_in_order(&run, 0);
         }
-    }
+    });
 }
 
 #[test]
 fn a_mute_tracker_holds_up_the_end_for_a_second_and_a_second_signal_for_nothing() {
     let folder = sample();
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         let (slow, _unanswered) = waiting(&folder, runtime);
         let began_at = Instant::now();
         slow.signal("-INT");
@@ -86,20 +94,21 @@ fn a_mute_tracker_holds_up_the_end_for_a_second_and_a_second_signal_for_nothing(
         let run = impatient.end();
         assert_eq!(run.code, Some(7));
         assert!(!run.stdout.contains("\"end\""), "an end at once tells nothing: {run:?}");
-    }
+    });
 }
 
 #[test]
 fn a_hang_up_told_twice_is_one_and_under_nohup_none() {
     let folder = sample();
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         let (hung_up, _unanswered) = waiting(&folder, runtime);
         hung_up.signals(&["-TERM", "-HUP"]);
         ended_in_order(&hung_up.end(), 7);
 
         let mut command = Command::new("sh");
         let program = env!("CARGO_BIN_EXE_peerless");
-        let line = format!("trap '' HUP; exec {program} many.torrent -o out -p 0 -r {runtime} --json");
+        let line =
+            format!("trap '' HUP; exec {program} many.torrent -o nohup-{runtime} -p 0 -r {runtime} --json");
         command.args(["-c", &line]);
         let mut under_nohup = Background::spawn(&folder, command);
         under_nohup.line("added");
@@ -107,23 +116,23 @@ fn a_hang_up_told_twice_is_one_and_under_nohup_none() {
         (0..2).for_each(|_| _ = under_nohup.line("progress"));
         under_nohup.signal("-INT");
         ended_in_order(&under_nohup.end(), 7);
-    }
+    });
 }
 
 #[test]
 fn nobody_to_download_from_gives_up_with_code_5() {
     let folder = sample();
-    for runtime in RUNTIMES {
-        let args = ["many.torrent", "-o", "out", "-p", "0", "--peer", "127.0.0.1:1", "-q", "-r", runtime];
+    under_each(|runtime| {
+        let args = ["many.torrent", "-o", runtime, "-p", "0", "--peer", "127.0.0.1:1", "-q", "-r", runtime];
         folder.run(&[&args[..], &["--stop-timeout", "1"]].concat()).failed(5, "many: gave up");
-    }
+    });
 }
 
 #[test]
 fn when_the_reader_of_its_lines_leaves_a_run_ends_and_can_go_on() {
     let folder = sample();
     let (_seed, addr) = seed(&folder, "mio");
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         let mut unheard = lone(&folder, runtime, &[]);
         unheard.stop_reading();
         unheard.end().failed(7, "many: interrupted");
@@ -133,27 +142,27 @@ fn when_the_reader_of_its_lines_leaves_a_run_ends_and_can_go_on() {
         seed.stop_reading();
         let run = seed.end();
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
-    }
+    });
 }
 
 #[test]
 fn nobody_on_standard_error_is_no_reason_to_end() {
     let folder = sample();
     let (_seed, addr) = seed(&folder, "mio");
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peerless"));
         command.args(["many.torrent", "-o", runtime, "-p", "0", "--peer", &addr, "-v", "-r", runtime]);
         let mut child = command.current_dir(folder.path()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stderr.take());
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert_eq!(folder.read(&format!("{runtime}/many/large")), folder.read("data/many/large"));
-    }
+    });
 }
 
 #[test]
 fn a_terminal_that_is_gone_is_no_reason_to_panic() {
     let folder = sample();
-    for runtime in RUNTIMES {
+    under_each(|runtime| {
         let terminal = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
         pty::grantpt(&terminal).unwrap();
         pty::unlockpt(&terminal).unwrap();
@@ -178,5 +187,5 @@ fn a_terminal_that_is_gone_is_no_reason_to_panic() {
         drop(screen);
         // Further figures and the line about the end have nowhere to go.
         assert_eq!(child.wait().unwrap().code(), Some(5));
-    }
+    });
 }
