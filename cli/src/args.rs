@@ -282,6 +282,13 @@ pub struct ReplayArgs {
     /// Draw rate and pieces over time into this SVG file
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+    /// Write a copy without names into this file: fit to be sent to somebody
+    ///
+    /// Addresses, hosts, trackers, names of files and torrents, info-hashes, digests and peer ids become
+    /// others, the same for the same; the copy replays as the recording does. Lengths, times, ports and the
+    /// names of clients stay.
+    #[arg(long, value_name = "FILE")]
+    pub anonymize: Option<PathBuf>,
     /// Overwrite files that are there
     #[arg(long)]
     pub force: bool,

@@ -1,11 +1,12 @@
 //! What every handler may use besides its own state: the time, the limits, chance, and the outbox.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 use crate::block::{BlockPool, RunPool};
 use crate::budget::Budget;
 use crate::config::Config;
-use crate::id::PeerId;
+use crate::id::{InfoHash, PeerId};
 use crate::job::Job;
 use crate::key::{PeerKey, TorrentKey};
 use crate::limit::Limiter;
@@ -61,6 +62,8 @@ pub(crate) struct Cx {
     pub(crate) limits: Limiter,
     /// Hosts that a proxy looks up.
     pub(crate) names: Names,
+    /// Allowed fast sets that are not those of their addresses: those of a renamed recording.
+    pub(crate) fast_sets: BTreeMap<(IpAddr, InfoHash), Vec<u32>>,
     /// Connections to close once the handler that found the reason has returned.
     pub(crate) to_close: Vec<(PeerKey, CloseReason)>,
 }
@@ -161,6 +164,7 @@ impl Cx {
             web: WebRoom::default(),
             limits,
             names: Names::default(),
+            fast_sets: BTreeMap::new(),
         }
     }
 

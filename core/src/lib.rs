@@ -101,8 +101,8 @@ pub use output::{
 pub use peer::{PeerError, Unsent};
 pub use peer_info::{PeerInfo, PeerOrigin, PeerWait};
 pub use record::{
-    Divergence, RecordingEnd, Replay, ReplayError, Replayed, Step, replay, sealed_recording,
-    unsealed_recording,
+    Divergence, RecordingEnd, RenameError, Replay, ReplayError, Replayed, Step, renamed, replay,
+    sealed_recording, unsealed_recording,
 };
 pub use route::{Bind, Hop, Login, Proxy, Route, Secret};
 pub use session::{AddMagnet, AddTorrent, AddTorrentError, Session};

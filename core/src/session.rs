@@ -6,7 +6,7 @@ mod tests;
 
 pub use add::{AddMagnet, AddTorrent, AddTorrentError};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::choice::Choice;
 use crate::config::Config;
@@ -278,6 +278,19 @@ impl Session {
     #[must_use]
     pub fn info_hash(&self, torrent: TorrentKey) -> Option<InfoHash> {
         self.machine.torrent(torrent).map(Torrent::info_hash)
+    }
+
+    /// Says which pieces a peer at this address may have while it is choked: in a renamed recording that
+    /// can't be told from the address.
+    pub(crate) fn set_fast_set(&mut self, now: Instant, ip: IpAddr, info_hash: InfoHash, pieces: Vec<u32>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.call(now, Tag::FastSet, &(ip, info_hash, &pieces));
+        }
+        self.machine.set_fast_set(ip, info_hash, pieces);
+    }
+
+    pub(crate) const fn recorder_mut(&mut self) -> Option<&mut Recorder> {
+        self.recorder.as_mut()
     }
 
     pub(crate) fn negotiation(&self, peer: PeerKey) -> Option<Socks5> {

@@ -8,19 +8,19 @@ use std::fs;
 use std::path::Path;
 
 use peerless_core::text::escaped;
-use peerless_core::{RecordingEnd, ReplayError, Replayed, replay};
+use peerless_core::{RecordingEnd, ReplayError, Replayed, renamed, replay};
 
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Failure};
-use crate::{format, out};
+use crate::{format, out, random};
 use explain::{Explanation, explain};
 
 /// Replays it.
 ///
 /// # Errors
-/// When it can't be read, is no recording, or diverges; when a picture can't be written.
+/// When it can't be read, is no recording, or diverges; when a picture or a copy can't be made.
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
-    if let Some(path) = &args.picture {
+    for path in args.picture.iter().chain(&args.anonymize) {
         must_be_free(path, args.force)?;
     }
     let recording = fs::read(&args.file).map_err(|error| Failure::unreadable(&args.file, &error))?;
@@ -41,6 +41,11 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         let svg = picture::svg(&name, &explanation.moments)
             .map_err(|error| Failure::new(Exit::Other, path.display(), error))?;
         fs::write(path, svg).map_err(|error| Failure::unwritable(path, &error))?;
+    }
+    if let Some(path) = &args.anonymize {
+        let copy = renamed(&recording, random::seed())
+            .map_err(|error| Failure::new(Exit::Other, args.file.display(), error))?;
+        fs::write(path, copy).map_err(|error| Failure::unwritable(path, &error))?;
     }
     tell_end(&file, &explanation.replayed);
     Ok(Exit::Done)

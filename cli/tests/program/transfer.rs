@@ -152,6 +152,14 @@ fn a_recording_replays_and_tells_when_it_is_another() {
     assert!(folder.read("rec.svg").starts_with(b"<svg "));
     folder.run(&["replay", "rec", "--picture", "rec.svg"]).failed(11, "rec.svg");
     folder.run(&["replay", "rec", "--picture", "rec.svg", "--force"]).done();
+    let same = folder.run(&["replay", "rec"]);
+    folder.run(&["replay", "rec", "--anonymize", "copy"]).done();
+    let copy = folder.read("copy");
+    for word in ["many", "large", "small"] {
+        assert!(!copy.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+    }
+    assert_eq!(folder.run(&["replay", "copy"]).done().replace("copy", "rec"), same.done());
+    folder.run(&["replay", "rec", "--anonymize", "rec"]).failed(11, "rec");
     // A flipped bit is never taken for what the session did: the frames' digests tell. One in a frame's
     // length can look as if the recording had been cut off in that frame, which is told too.
     let recording = folder.read("rec");

@@ -126,6 +126,11 @@ impl<'a> Value<'a> {
         self.parts(b'l')
     }
 
+    /// Its keys and values in turn as they stand, if it is a dictionary.
+    pub(crate) fn pairs(self) -> Option<impl Iterator<Item = Self>> {
+        self.parts(b'd')
+    }
+
     /// The values within a list, or the keys and values in turn within a dictionary.
     fn parts(self, first: u8) -> Option<impl Iterator<Item = Self>> {
         let (&start, mut rest) = self.raw.split_first()?;

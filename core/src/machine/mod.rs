@@ -14,7 +14,7 @@ mod trackers;
 mod turnover;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::choice::Choice;
@@ -223,6 +223,10 @@ impl Machine {
     /// What the recorder has to know of a connection that goes through a proxy.
     pub(crate) fn negotiation(&self, key: PeerKey) -> Option<Socks5> {
         self.peers.get(key).and_then(|peer| connections::negotiation(&self.cx, peer))
+    }
+
+    pub(crate) fn set_fast_set(&mut self, ip: IpAddr, info_hash: InfoHash, pieces: Vec<u32>) {
+        self.cx.fast_sets.insert((ip, info_hash), pieces);
     }
 
     pub(crate) fn wants_read(&self, key: PeerKey) -> bool {

@@ -1,6 +1,6 @@
 //! Records, taken apart again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Tag;
@@ -41,6 +41,9 @@ pub(super) enum Call {
     Datagram(SocketAddr, Vec<u8>),
     Done(JobDone),
     Scrape(String, Vec<InfoHash>),
+    /// The allowed fast set of an address, and the numbers of its pieces: in a renamed recording they can't
+    /// be told from the address.
+    FastSet(IpAddr, InfoHash, Vec<u32>),
     Timeout,
     /// How much went to a peer, and the digest behind it.
     Sent(PeerKey, usize, u16),
@@ -69,6 +72,7 @@ impl Record {
             Tag::Datagram => Call::Datagram(Take::take(from)?, Take::take(from)?),
             Tag::Done => Call::Done(Take::take(from)?),
             Tag::Scrape => Call::Scrape(Take::take(from)?, Take::take(from)?),
+            Tag::FastSet => Call::FastSet(Take::take(from)?, Take::take(from)?, Take::take(from)?),
             Tag::Timeout => Call::Timeout,
             Tag::Sent => Call::Sent(Take::take(from)?, Take::take(from)?, from.short()?),
             Tag::Outputs => Call::Outputs(outputs(from)?),

@@ -14,11 +14,13 @@ mod frame;
 mod kind;
 mod payload;
 mod recorder;
+mod rename;
 mod replay;
 mod shape;
 
 pub use frame::{RecordingEnd, sealed_recording, unsealed_recording};
 pub(crate) use recorder::Recorder;
+pub use rename::{RenameError, renamed};
 pub use replay::{Divergence, Replay, ReplayError, Replayed, Step, replay};
 
 /// The version of the layout. Additions as [`shape`] has them need no other.
@@ -46,10 +48,11 @@ pub(crate) enum Tag {
     AddMagnet,
     SetChoice,
     SetLimits,
+    FastSet,
 }
 
 impl Tag {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::New,
         Self::AddTorrent,
         Self::RemoveTorrent,
@@ -68,6 +71,7 @@ impl Tag {
         Self::AddMagnet,
         Self::SetChoice,
         Self::SetLimits,
+        Self::FastSet,
     ];
 
     fn read(byte: u8) -> Option<Self> {

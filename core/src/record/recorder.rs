@@ -164,6 +164,13 @@ impl Recorder {
         Some(Job::Record { offset, bytes })
     }
 
+    /// What is gathered and was not handed out, sealed with this end. Nothing comes behind it.
+    pub(super) fn take_rest(&mut self, end: RecordingEnd) -> Vec<u8> {
+        let content = std::mem::take(&mut self.out.0);
+        self.is_full = true;
+        self.sealer.seal(&content, end)
+    }
+
     /// A part has been written. The recording's length, if that was its last because it is full.
     pub(crate) const fn on_written(&mut self) -> Option<u64> {
         self.in_flight = self.in_flight.saturating_sub(1);

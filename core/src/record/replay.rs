@@ -11,6 +11,8 @@ use super::digest::Digest;
 use super::frame::{self, RecordingEnd};
 use super::payload::Stream;
 use super::{FORMAT, Tag, kind};
+use crate::config::Config;
+use crate::cx::Seeds;
 use crate::input::Input;
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::Output;
@@ -158,6 +160,11 @@ impl Replay {
     /// # Errors
     /// When it is no recording of this format.
     pub fn new(recording: &[u8]) -> Result<Self, ReplayError> {
+        Self::born(recording).map(|(replay, _)| replay)
+    }
+
+    /// The same, with what the session was born of.
+    pub(super) fn born(recording: &[u8]) -> Result<(Self, (Seeds, Config)), ReplayError> {
         let frame::Opened { program, content, cut_len, end } = frame::open(recording)?;
         let mut reader = Reader::new(&content, &|_| None);
         let Some(Record { passed, call: Call::New(seeds, config) }) = Record::read(&mut reader) else {
@@ -165,7 +172,8 @@ impl Replay {
         };
         let now = Instant::from_start(passed);
         let at = content.len() - reader.rest().len();
-        Ok(Self {
+        let born_of = (seeds, config.clone());
+        let replay = Self {
             at,
             last_at: 0,
             content,
@@ -177,7 +185,8 @@ impl Replay {
             sum: Replayed { call_count: 1, output_count: 0, time: passed, cut_len, end },
             program: program.to_owned(),
             torrents: Vec::new(),
-        })
+        };
+        Ok((replay, born_of))
     }
 
     /// The session as it is now.
@@ -244,6 +253,12 @@ impl Replay {
         Ok(Some(Step::Call))
     }
 
+    /// The next record and its time.
+    pub(super) fn next_call(&self) -> Option<(Instant, Call)> {
+        let (record, _) = self.read(self.at)?;
+        Some((self.now + record.passed, record.call))
+    }
+
     /// The record that begins here, and where the next one does.
     fn read(&self, at: usize) -> Option<(Record, usize)> {
         let geometries = |key| self.session.metainfo(key).map(|metainfo| *metainfo.geometry());
@@ -253,40 +268,21 @@ impl Replay {
     }
 
     fn perform(&mut self, now: Instant, call: Call) -> Result<(), ReplayError> {
-        let session = &mut self.session;
-        match call {
-            Call::New(..) | Call::Outputs(_) => {}
-            Call::AddTorrent(add) => self.torrents.extend(session.add_torrent(now, *add)),
-            Call::AddMagnet(add) => self.torrents.extend(session.add_magnet(now, *add)),
-            Call::RemoveTorrent(torrent) => session.remove_torrent(now, torrent),
-            Call::SetChoice(torrent, choice) => session.set_choice(now, torrent, choice),
-            Call::SetLimits(torrent, limits) => session.set_limits(now, torrent, limits),
-            Call::AddPeer(torrent, addr) => session.add_peer(now, torrent, addr),
-            Call::ShutDown => session.shut_down(now),
-            Call::Accept(addr) => drop(session.accept(now, addr)),
-            Call::Connected(peer) => session.handle_input(now, Input::Connected { peer }),
-            Call::Received(peer, runs) => {
-                let new = || Stream::new(session.negotiation(peer));
-                let stream = self.streams.entry(peer).or_insert_with(new);
-                let Some(bytes) = stream.unpack(&runs, PAYLOAD_LEN_MAX) else {
-                    let (call, program) = (self.sum.call_count, self.program.clone());
-                    return Err(ReplayError::Unknown { call, program });
-                };
-                session.handle_input(now, Input::Received { peer, bytes: &bytes });
-            }
-            Call::Closed(peer, cause) => {
-                self.streams.remove(&peer);
-                session.handle_input(now, Input::Closed { peer, cause });
-            }
-            Call::Datagram(from, bytes) => session.handle_input(now, Input::Datagram { from, bytes: &bytes }),
-            Call::Done(done) => session.handle_input(now, Input::Done(done)),
-            Call::Scrape(url, hashes) => session.scrape(now, url, hashes),
-            Call::Timeout => session.handle_timeout(now),
-            Call::Sent(peer, len, digest) => {
-                self.compare_sent(peer, len, digest)?;
-                self.session.sent(now, peer, len);
-            }
+        let mut bytes = Vec::new();
+        if let Call::Received(peer, runs) = &call {
+            let new = || Stream::new(self.session.negotiation(*peer));
+            let stream = self.streams.entry(*peer).or_insert_with(new);
+            let Some(unpacked) = stream.unpack(runs, PAYLOAD_LEN_MAX) else {
+                let (call, program) = (self.sum.call_count, self.program.clone());
+                return Err(ReplayError::Unknown { call, program });
+            };
+            bytes = unpacked;
+        } else if let Call::Closed(peer, _) = &call {
+            self.streams.remove(peer);
+        } else if let Call::Sent(peer, len, digest) = &call {
+            self.compare_sent(*peer, *len, *digest)?;
         }
+        self.torrents.extend(tell(&mut self.session, now, call, &bytes));
         Ok(())
     }
 
@@ -345,6 +341,31 @@ impl Replay {
     }
 }
 
+/// Tells a session what is called; `bytes` are what a peer has sent. Gives a torrent that was added.
+pub(super) fn tell(session: &mut Session, now: Instant, call: Call, bytes: &[u8]) -> Option<TorrentKey> {
+    match call {
+        Call::New(..) | Call::Outputs(_) => {}
+        Call::AddTorrent(add) => return session.add_torrent(now, *add).ok(),
+        Call::AddMagnet(add) => return session.add_magnet(now, *add).ok(),
+        Call::RemoveTorrent(torrent) => session.remove_torrent(now, torrent),
+        Call::SetChoice(torrent, choice) => session.set_choice(now, torrent, choice),
+        Call::SetLimits(torrent, limits) => session.set_limits(now, torrent, limits),
+        Call::FastSet(ip, info_hash, pieces) => session.set_fast_set(now, ip, info_hash, pieces),
+        Call::AddPeer(torrent, addr) => session.add_peer(now, torrent, addr),
+        Call::ShutDown => session.shut_down(now),
+        Call::Accept(addr) => drop(session.accept(now, addr)),
+        Call::Connected(peer) => session.handle_input(now, Input::Connected { peer }),
+        Call::Received(peer, _) => session.handle_input(now, Input::Received { peer, bytes }),
+        Call::Closed(peer, cause) => session.handle_input(now, Input::Closed { peer, cause }),
+        Call::Datagram(from, bytes) => session.handle_input(now, Input::Datagram { from, bytes: &bytes }),
+        Call::Done(done) => session.handle_input(now, Input::Done(done)),
+        Call::Scrape(url, hashes) => session.scrape(now, url, hashes),
+        Call::Timeout => session.handle_timeout(now),
+        Call::Sent(peer, len, _) => session.sent(now, peer, len),
+    }
+    None
+}
+
 /// The call in words: what of it a reader can take in.
 fn describe(call: &Call) -> String {
     match call {
@@ -354,6 +375,7 @@ fn describe(call: &Call) -> String {
         Call::RemoveTorrent(torrent) => format!("{torrent:?} is removed"),
         Call::SetChoice(torrent, _) => format!("other files of {torrent:?} are wanted"),
         Call::SetLimits(torrent, limits) => format!("{limits:?} for {torrent:?}"),
+        Call::FastSet(ip, ..) => format!("the pieces that {ip} may have while choked"),
         Call::AddPeer(torrent, addr) => format!("{addr} is named as a peer of {torrent:?}"),
         Call::ShutDown => "the shutdown".to_owned(),
         Call::Accept(addr) => format!("{addr} calls"),
@@ -403,7 +425,6 @@ mod tests {
     use super::super::Recorder;
     use super::super::codec::Put;
     use super::*;
-    use crate::config::Config;
     use crate::job::Job;
     use std::net::SocketAddr;
 

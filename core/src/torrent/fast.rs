@@ -69,7 +69,8 @@ impl Torrent {
         {
             return;
         }
-        let set = allowed_fast_set(ip, info_hash, geometry.piece_count(), GRANTED_MAX);
+        let set = cx.fast_sets.get(&(ip, info_hash)).cloned();
+        let set = set.unwrap_or_else(|| allowed_fast_set(ip, info_hash, geometry.piece_count(), GRANTED_MAX));
         let of_use = |piece: &PieceIndex| self.have.has(*piece) && !open.pieces.has(*piece);
         let pieces: Vec<PieceIndex> =
             set.into_iter().filter_map(|index| geometry.piece(index)).filter(of_use).collect();
