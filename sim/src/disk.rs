@@ -42,6 +42,8 @@ pub struct Disk {
     /// Metadata that was got from peers.
     metadata: BTreeMap<InfoHash, Metainfo>,
     recording: Vec<u8>,
+    /// The recordings of sessions that are over.
+    ended: Vec<Vec<u8>>,
 }
 
 /// One torrent's data on the disk.
@@ -87,6 +89,7 @@ impl Disk {
             places: BTreeMap::new(),
             metadata: BTreeMap::new(),
             recording: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -153,6 +156,17 @@ impl Disk {
     #[must_use]
     pub fn recording(&self) -> &[u8] {
         &self.recording
+    }
+
+    /// The recordings of all sessions that there were, each as far as it was written.
+    pub fn recordings(&self) -> impl Iterator<Item = &[u8]> {
+        let all = self.ended.iter().chain([&self.recording]);
+        all.map(Vec::as_slice).filter(|recording| !recording.is_empty())
+    }
+
+    /// The session is over: the next one has a recording of its own.
+    pub fn end_recording(&mut self) {
+        self.ended.push(std::mem::take(&mut self.recording));
     }
 
     /// A job that was to open or close the data has failed outside: the data is not open.

@@ -101,6 +101,7 @@ impl Host {
         } else {
             fresh.disk.close();
         }
+        fresh.disk.end_recording();
         fresh.life = self.life + 1;
         *self = fresh;
     }

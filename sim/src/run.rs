@@ -67,6 +67,8 @@ pub struct Run {
     complete_count: usize,
     pub(crate) series: Series,
     ended: Option<Ended>,
+    /// Whether every session records.
+    records: bool,
 }
 
 /// One peer of a scenario.
@@ -153,10 +155,23 @@ impl Run {
             complete_count: 0,
             series,
             ended: None,
+            records: false,
             scenario,
         };
         run.plan();
         run
+    }
+
+    /// The same, every session of which records.
+    #[must_use]
+    pub fn recorded(scenario: Scenario, seed: u64) -> Self {
+        Self { records: true, ..Self::new(scenario, seed) }
+    }
+
+    /// The recordings of all sessions that there were.
+    pub fn recordings(&self) -> impl Iterator<Item = &[u8]> {
+        let hosts = self.by_node.keys().map(|node| self.swarm.host(*node));
+        hosts.flat_map(|host| host.disk.recordings())
     }
 
     /// Lets at most so many things happen; how it ended, once it has.

@@ -1,8 +1,12 @@
-//! Every input that once broke a property, and every seed of the fuzz corpora, once more.
+//! Every input that once broke a property, and every seed of the fuzz corpora, once more. What goes where
+//! is in `regressions/README.md`.
 
 use std::fs;
 use std::path::Path;
 
+use peerless_core::ReplayError;
+use peerless_sim::run::{Ended, Run};
+use peerless_sim::scenario::Scenario;
 use peerless_tests::check;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -62,7 +66,12 @@ fn session() {
 
 #[test]
 fn recording() {
-    replay("recording", check::recording);
+    replay("recording", |bytes| {
+        check::recording(bytes);
+        if bytes.starts_with(b"peerless recording ") {
+            whole_recording(bytes);
+        }
+    });
 }
 
 #[test]
@@ -78,4 +87,38 @@ fn socks5() {
 #[test]
 fn resume() {
     replay("resume", check::resume);
+}
+
+/// It is gone through as far as the session does today what it did then.
+fn whole_recording(bytes: &[u8]) {
+    match peerless_core::replay(bytes) {
+        Ok(_) | Err(ReplayError::Diverged(_)) => {}
+        Err(error) => panic!("{error}: it says nothing any more"),
+    }
+}
+
+/// A swarm that once broke a promise keeps them all, everybody gets everything, and every session's recording
+/// gives what the session gave.
+fn scenario(path: &Path) {
+    eprintln!("{}", path.display());
+    let text = fs::read_to_string(path).expect("a readable file");
+    let scenario = Scenario::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let seed = scenario.seed;
+    let mut run = Run::recorded(scenario, seed);
+    assert_eq!(run.finish(), Ended::Complete);
+    let mut count = 0;
+    for recording in run.recordings() {
+        peerless_core::replay(recording).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert!(count > 0, "nobody has recorded anything");
+}
+
+#[test]
+fn scenarios() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    scenario(&here.join("../sim/scenarios/tiny.toml"));
+    // Without a find there is no folder yet.
+    let Ok(entries) = fs::read_dir(here.join("regressions/scenarios")) else { return };
+    entries.for_each(|entry| scenario(&entry.expect("a readable folder").path()));
 }

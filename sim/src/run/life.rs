@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use peerless_core::bitfield::Bitfield;
-use peerless_core::{DiskErrorKind, Instant};
+use peerless_core::{Config, DiskErrorKind, Instant};
 
 use super::agenda::Act;
 use super::build::{per_mille, tracker_host, web_host};
@@ -41,7 +41,8 @@ impl Run {
 
     fn arrive_session(&mut self, number: usize, group: &Group) {
         let speed = Speed { up: group.up, down: group.down };
-        let node = self.swarm.add_host(group.config(), speed);
+        let config = Config { record: self.records, ..group.config() };
+        let node = self.swarm.add_host(config, speed);
         self.place(node, group);
         self.furnish(node, group);
         self.by_node.insert(node, number);
