@@ -206,7 +206,7 @@ impl Peer {
             wanted_count: 0,
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
-            requests: Requests::new(now),
+            requests: Requests::new(now, cx.config.requests_max),
             uploads: Uploads::default(),
             down: Rate::new(now),
             up: Rate::new(now),

@@ -53,6 +53,8 @@ struct Request {
 pub(crate) struct Requests {
     outstanding: VecDeque<Request>,
     depth: usize,
+    /// The most that we ask for at once.
+    asked_max: usize,
     /// The most that the peer keeps, as it says.
     kept_max: usize,
     /// When the first block came.
@@ -72,10 +74,12 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    pub(crate) const fn new(now: Instant) -> Self {
+    /// None yet; never more than `asked_max` at once, nor less than one.
+    pub(crate) const fn new(now: Instant, asked_max: usize) -> Self {
         Self {
             outstanding: VecDeque::new(),
             depth: DEPTH_START,
+            asked_max,
             kept_max: usize::MAX,
             started_at: None,
             round_trip: None,
@@ -100,14 +104,14 @@ impl Requests {
 
     /// How many are to be outstanding, if there is so much to ask for.
     pub(crate) fn target(&self) -> usize {
-        if self.snubbed { 1 } else { self.depth.min(self.kept_max) }
+        if self.snubbed { 1 } else { self.depth.min(self.kept_max).min(self.asked_max).max(1) }
     }
 
     /// Whether more requests at once would bring more than this `rate`, in bytes per second, and neither
-    /// the peer nor `depth_max` has room for them: what is outstanding lasts no longer than the path takes
+    /// the peer nor we have room for them: what is outstanding lasts no longer than the path takes
     /// twice.
-    pub(crate) fn is_window_full(&self, rate: u64, depth_max: usize) -> bool {
-        let max = self.kept_max.min(depth_max.max(1));
+    pub(crate) fn is_window_full(&self, rate: u64) -> bool {
+        let max = self.kept_max.min(self.asked_max).max(1);
         let Some(path_time) = self.path_time.filter(|_| !self.snubbed && self.target() >= max) else {
             return false;
         };
@@ -139,8 +143,8 @@ impl Requests {
 
     /// Notes that `block` came; false if it was not outstanding.
     ///
-    /// `rate` is what the peer delivers, in bytes per second; `depth_max` the most to ask at once.
-    pub(crate) fn answered(&mut self, now: Instant, block: BlockRef, rate: u64, depth_max: usize) -> bool {
+    /// `rate` is what the peer delivers, in bytes per second.
+    pub(crate) fn answered(&mut self, now: Instant, block: BlockRef, rate: u64) -> bool {
         // Peers answer in order, so this finds it at the front.
         let Some(request) = self.take(block) else { return false };
         self.progress_at = now;
@@ -156,7 +160,7 @@ impl Requests {
         let started_at = *self.started_at.get_or_insert(now);
         self.depth =
             if now.since(started_at) < START_TIME { self.depth + 1 } else { self.steady_depth(rate) };
-        self.depth = self.depth.max(DEPTH_MIN).min(depth_max.max(1));
+        self.depth = self.depth.max(DEPTH_MIN).min(self.asked_max.max(1));
         true
     }
 
@@ -253,7 +257,7 @@ mod tests {
     /// what the pipeline comes to within ten seconds.
     fn depth_at(delay: u64, pace: u64) -> usize {
         let blocks = blocks(20_000);
-        let (mut requests, mut next) = (Requests::new(at(0)), blocks.iter());
+        let (mut requests, mut next) = (Requests::new(at(0), 500), blocks.iter());
         let (mut sent, mut free_at): (VecDeque<(BlockRef, u64)>, u64) = (VecDeque::new(), 0);
         let rate = u64::from(BLOCK_LEN) * 1000 / pace;
         for now in 0..10_000 {
@@ -265,7 +269,7 @@ mod tests {
             }
             while sent.front().is_some_and(|&(_, due)| due <= now) {
                 let (block, _) = sent.pop_front().unwrap();
-                assert!(requests.answered(at(now), block, rate, 500));
+                assert!(requests.answered(at(now), block, rate));
             }
         }
         requests.depth
@@ -284,7 +288,7 @@ mod tests {
     #[test]
     fn a_peer_that_owes_blocks_is_snubbed_until_one_comes() {
         let blocks = blocks(2);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         assert_eq!(requests.due_at(), None);
         requests.add(at(1_000), blocks[0]);
         requests.add(at(5_000), blocks[1]);
@@ -292,48 +296,59 @@ mod tests {
         requests.snubbed = true;
         assert_eq!(requests.due_at(), Some(at(61_000)));
         assert_eq!(requests.room(), 0);
-        assert!(requests.answered(at(30_000), blocks[0], 0, 500));
+        assert!(requests.answered(at(30_000), blocks[0], 0));
         assert!(!requests.snubbed && requests.room() > 0);
         assert_eq!(requests.due_at(), Some(at(50_000)));
-        assert!(!requests.answered(at(30_000), blocks[0], 0, 500));
+        assert!(!requests.answered(at(30_000), blocks[0], 0));
         assert!(requests.forget(blocks[1]) && requests.due_at().is_none());
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_we_may_not_even_at_the_start() {
+        let mut requests = Requests::new(at(0), 3);
+        assert_eq!(requests.room(), 3);
+        requests.set_kept_max(2);
+        assert_eq!(requests.room(), 2);
+        requests.refused = true;
+        requests.set_kept_max(2000);
+        assert!(requests.retry() && requests.room() == 3);
     }
 
     #[test]
     fn no_more_is_asked_for_than_the_peer_keeps() {
         let blocks = blocks(20);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         requests.set_kept_max(3);
         assert_eq!(requests.room(), 3);
         blocks[..3].iter().for_each(|block| requests.add(at(0), *block));
-        assert!(requests.answered(at(10), blocks[0], 1 << 30, 500));
+        assert!(requests.answered(at(10), blocks[0], 1 << 30));
         assert_eq!(requests.room(), 1);
     }
 
     #[test]
     fn a_window_is_full_where_the_path_takes_longer_than_what_it_holds() {
         let blocks = blocks(20);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         requests.set_kept_max(5);
         blocks[..5].iter().for_each(|block| requests.add(at(0), *block));
-        assert!(!requests.is_window_full(1 << 30, 500), "nothing is known yet");
-        assert!(requests.answered(at(200), blocks[0], 1 << 30, 500));
+        assert!(!requests.is_window_full(1 << 30), "nothing is known yet");
+        assert!(requests.answered(at(200), blocks[0], 1 << 30));
         // Five blocks each 200 ms are all that the window lets through; a tenth of it is a slow peer.
         let rate = 5 * 5 * u64::from(BLOCK_LEN);
-        assert!(requests.is_window_full(rate, 500));
-        assert!(!requests.is_window_full(rate / 10, 500));
+        assert!(requests.is_window_full(rate));
+        assert!(!requests.is_window_full(rate / 10));
         requests.set_kept_max(1000);
-        assert!(!requests.is_window_full(rate, 500), "there is room");
+        assert!(!requests.is_window_full(rate), "there is room");
     }
 
     #[test]
     fn who_rejects_is_asked_for_less_and_at_last_for_nothing_until_a_retry() {
         let blocks = blocks(20);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         blocks[..8].iter().for_each(|block| requests.add(at(0), *block));
         assert!(requests.rejected(blocks[7]) && !requests.rejected(blocks[7]));
         assert_eq!(requests.room(), 0);
-        assert!(requests.answered(at(10), blocks[0], 1 << 30, 500) && requests.room() == 2);
+        assert!(requests.answered(at(10), blocks[0], 1 << 30) && requests.room() == 2);
         blocks[1..7].iter().for_each(|block| assert!(requests.rejected(*block)));
         assert_eq!(requests.room(), 0);
         assert!(requests.retry() && !requests.retry());
@@ -343,30 +358,31 @@ mod tests {
     #[test]
     fn what_was_overtaken_long_ago_is_lost() {
         let blocks = blocks(4);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         for (number, time) in [(0, 0), (1, 1_000), (2, 31_000), (3, 31_500)] {
             requests.add(at(time), blocks[number]);
         }
-        assert!(requests.answered(at(90_000), blocks[1], 0, 500) && requests.lost().is_empty());
-        assert!(requests.answered(at(90_000), blocks[2], 0, 500));
+        assert!(requests.answered(at(90_000), blocks[1], 0) && requests.lost().is_empty());
+        assert!(requests.answered(at(90_000), blocks[2], 0));
         assert_eq!(requests.lost(), [blocks[0]]);
     }
 
     #[test]
     fn a_pipeline_that_was_empty_for_a_while_grows_as_at_the_start() {
         let blocks = blocks(40);
-        let mut requests = Requests::new(at(0));
+        let mut requests = Requests::new(at(0), 500);
         requests.add(at(0), blocks[0]);
-        assert!(requests.answered(at(100), blocks[0], 0, 500));
+        assert!(requests.answered(at(100), blocks[0], 0));
         for block in &blocks[1..] {
             requests.add(at(60_000), *block);
         }
         for block in &blocks[1..] {
-            assert!(requests.answered(at(60_100), *block, 10, 500));
+            assert!(requests.answered(at(60_100), *block, 10));
         }
         assert!(requests.depth > 40);
         requests.add(at(60_100), blocks[0]);
-        assert!(requests.answered(at(60_200), blocks[0], 0, 2));
+        requests.asked_max = 2;
+        assert!(requests.answered(at(60_200), blocks[0], 0));
         assert_eq!(requests.depth, 2, "a bound below the usual least holds");
     }
 }

@@ -39,9 +39,7 @@ impl Torrent {
             have_count: open.pieces.count(),
             outstanding_count: open.requests.len(),
             outstanding_target: open.requests.target(),
-            is_window_full: open
-                .requests
-                .is_window_full(open.down.per_second_at(now), cx.config.requests_max),
+            is_window_full: open.requests.is_window_full(open.down.per_second_at(now)),
             asked_count: open.uploads.len(),
             waits_for: self.wait(cx, peer, open),
         }

@@ -201,8 +201,7 @@ impl Torrent {
         let block = block.and_then(|len| self.storage.metainfo.geometry().exact_block(index, begin, len));
         let Some(open) = peers.get_mut(key).and_then(Peer::open_mut) else { return Ok(()) };
         let rate = open.down.per_second(cx.now);
-        let asked =
-            block.filter(|block| open.requests.answered(cx.now, *block, rate, cx.config.requests_max));
+        let asked = block.filter(|block| open.requests.answered(cx.now, *block, rate));
         let Some(block) = asked else {
             self.wasted_len += len;
             return count_unasked(&mut open.unasked_count);
