@@ -62,6 +62,10 @@ pub struct Host {
     alive_from: Vec<u32>,
     /// When the current run of wakes began, and how many it has.
     wakes: (Instant, u32),
+    /// What had been done when it was woken last, until that has been looked at.
+    woken_at: Option<u64>,
+    /// Wakes in a row that brought nothing about, not even a later time to be woken at.
+    vain_count: u32,
 }
 
 impl Host {
@@ -88,6 +92,8 @@ impl Host {
             digest: Digest::default(),
             alive_from: Vec::new(),
             wakes: (now, 0),
+            woken_at: None,
+            vain_count: 0,
         }
     }
 
@@ -176,8 +182,8 @@ impl Host {
         if let (Event::PieceFailed { piece, .. }, Some(watch)) = (&event, &mut self.watch) {
             watch.failed(*piece);
         }
-        if let (Event::PieceFailed { piece, .. }, Some(witness)) = (&event, &mut self.witness) {
-            witness.failed(*piece);
+        if let (Event::PieceFailed { .. }, Some(witness)) = (&event, &mut self.witness) {
+            witness.failed();
         }
         if let (Event::PeerBanned { addr: banned, .. }, Some(watch)) = (&event, &mut self.watch) {
             for (_, earlier) in &self.events {
@@ -202,6 +208,7 @@ impl Host {
         let (since, count) = self.wakes;
         self.wakes = if now.since(since) < Duration::from_millis(1) { (since, count + 1) } else { (now, 1) };
         assert!(count < WAKE_COUNT_MAX, "{now:?}: time stands still, the session spins");
+        self.woken_at = Some(self.effect_count);
         self.session.handle_timeout(now);
     }
 
@@ -285,8 +292,17 @@ impl Host {
 
     /// When to wake the session, if sooner than planned. Never in the past, and a moment later
     /// where it asks for a time that has come: a runtime takes that long too.
+    ///
+    /// # Panics
+    /// When it was woken twice in a row for nothing, and wants to be woken at once again.
     pub fn next_wake(&mut self, now: Instant) -> Option<Instant> {
-        let at = self.session.poll_timeout()?.max(now + Duration::from_micros(1));
+        let at = self.session.poll_timeout();
+        if let Some(before) = self.woken_at.take() {
+            let vain = self.effect_count == before && at.is_some_and(|at| at <= now) && !self.has_ended();
+            self.vain_count = if vain { self.vain_count + 1 } else { 0 };
+            assert!(self.vain_count < 2, "{now:?}: woken twice for nothing");
+        }
+        let at = at?.max(now + Duration::from_micros(1));
         if self.wake_at.is_some_and(|planned| planned <= at) {
             return None;
         }

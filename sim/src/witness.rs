@@ -21,13 +21,15 @@ pub struct Witness {
     held: BTreeMap<u32, BTreeSet<u32>>,
     /// When something was last asked for, or came.
     active_at: Instant,
+    /// Whether a piece was bad.
+    has_failed: bool,
     /// Since when somebody could be asked for something.
     could_since: Option<Instant>,
     /// The longest time for which somebody could have been asked, while nothing was asked and nothing came.
     pub longest_wait: Duration,
     /// The most requests that one peer had not answered.
     pub outstanding_max: usize,
-    /// The most bytes that were asked for, or had come and were not on the disk.
+    /// The most bytes that were asked for, or had come and were not on the disk, until a piece was bad.
     pub open_len_max: u64,
     /// Requests seen.
     pub request_count: usize,
@@ -55,6 +57,7 @@ impl Witness {
             talks: BTreeMap::new(),
             held: BTreeMap::new(),
             active_at: now,
+            has_failed: false,
             could_since: None,
             longest_wait: Duration::ZERO,
             outstanding_max: 0,
@@ -132,9 +135,10 @@ impl Witness {
         }
     }
 
-    /// A piece that had come was bad: its blocks are to come again.
-    pub fn failed(&mut self, piece: u32) {
-        self.held.remove(&piece);
+    /// A piece that had come was bad. What is held of others is thrown away in part, which is not to be
+    /// seen from here: what is open counts no more.
+    pub const fn failed(&mut self) {
+        self.has_failed = true;
     }
 
     /// A connection of the host is gone.
@@ -153,6 +157,9 @@ impl Witness {
             .values()
             .any(|talk| !talk.chokes && talk.has.iter(&geometry).any(|piece| !there.has(piece)));
         self.could_since = could.then(|| self.could_since.unwrap_or(now));
+        if self.has_failed {
+            return;
+        }
         self.held.retain(|piece, _| !has(&geometry, there, *piece));
         let asked: BTreeSet<_> = self.talks.values().flat_map(|talk| talk.outstanding.iter()).collect();
         let asked = asked.iter().filter(|[piece, begin, _]| !self.is_held(*piece, *begin));
