@@ -103,6 +103,8 @@ pub struct Small {
     pub buffer: usize,
     /// Connections that each leech has at most; 0: as many as is usual.
     pub peers_max: usize,
+    /// Requests that each leech has outstanding at one peer at most; 0: as many as is usual.
+    pub requests_max: usize,
     /// Bytes a second that the honest seed sends.
     pub seed_up: u64,
     /// After how many seconds it comes; those who are there are told of it then.
@@ -140,6 +142,7 @@ impl Small {
         Config {
             buffer_len_max: or(buffer, usual.buffer_len_max),
             peers_max: or(self.peers_max, usual.peers_max),
+            requests_max: or(self.requests_max, usual.requests_max),
             ..usual
         }
     }

@@ -4,9 +4,12 @@
 //! `regressions/`, from where every later run tries it first. `PROPTEST_CASES` sets the number of
 //! cases, for a longer search.
 
+mod bounded;
+mod fair;
 mod it_finishes;
 mod never_lies;
 mod no_leaks;
+mod quiet;
 mod scenarios;
 
 use proptest::prelude::ProptestConfig;

@@ -28,6 +28,7 @@ fn pair() -> Party {
         stalls: 0,
         buffer: 0,
         peers_max: 0,
+        requests_max: 0,
         seed_up: 200_000,
         seed_late: 0,
     };

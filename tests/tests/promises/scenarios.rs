@@ -40,6 +40,7 @@ pub(super) fn small() -> impl Strategy<Value = Small> {
                 stalls: network.2,
                 buffer,
                 peers_max: 0,
+                requests_max: 0,
                 seed_up: seed_comes.0,
                 seed_late: seed_comes.1,
             }
