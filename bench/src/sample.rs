@@ -20,18 +20,7 @@ pub fn folder(file_count: u32, file_len: u64, piece_len: u32) -> Vec<u8> {
 }
 
 fn encode(content: Content, total_len: u64, piece_len: u32) -> Vec<u8> {
-    let create = Create {
-        name: "sample".to_owned(),
-        content,
-        piece_len,
-        private: false,
-        source: None,
-        tiers: Vec::new(),
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
-    };
+    let create = Create::new("sample".to_owned(), content, piece_len);
     let geometry = Geometry::new(total_len, piece_len).expect("lengths that go together");
     create.encode(&vec![[0; 20]; geometry.piece_count() as usize])
 }

@@ -107,18 +107,11 @@ mod tests {
     fn chosen(specs: &[&str]) -> Result<String, String> {
         let files = ["a.mkv", "extra/b.MKV", "extra/b.srt", "readme"];
         let parts = |path: &str| path.split('/').map(str::to_owned).collect();
-        let create = Create {
-            name: "n".to_owned(),
-            content: Content::Folder(files.iter().map(|path| (parts(path), 1)).collect()),
-            piece_len: 16384,
-            private: false,
-            source: None,
-            tiers: Vec::new(),
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
-        };
+        let create = Create::new(
+            "n".to_owned(),
+            Content::Folder(files.iter().map(|path| (parts(path), 1)).collect()),
+            16384,
+        );
         let metainfo = Metainfo::parse(create.encode(&[[7; 20]])).unwrap();
         let specs = specs.iter().map(|spec| spec.parse()).collect::<Result<Vec<FileSpec>, _>>()?;
         let priorities = choose(&specs, &metainfo).map_err(|failure| failure.to_string())?;

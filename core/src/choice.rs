@@ -61,18 +61,7 @@ mod tests {
     /// Files of these lengths in pieces of 10 bytes.
     fn torrent(lens: &[u64]) -> Metainfo {
         let files = lens.iter().enumerate().map(|(at, len)| (vec![format!("{at}")], *len));
-        let create = Create {
-            name: "n".to_owned(),
-            content: Content::Folder(files.collect()),
-            piece_len: 10,
-            private: false,
-            source: None,
-            tiers: Vec::new(),
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
-        };
+        let create = Create::new("n".to_owned(), Content::Folder(files.collect()), 10);
         let piece_count = lens.iter().sum::<u64>().div_ceil(10);
         Metainfo::parse(create.encode(&vec![[0; 20]; usize::try_from(piece_count).unwrap()])).unwrap()
     }

@@ -239,16 +239,8 @@ pub fn torrent_of_files(file_count: u32) -> Metainfo {
 
 fn parse(name: &str, content: Content, piece_count: u32, piece_len: u32) -> Metainfo {
     let create = Create {
-        name: name.to_owned(),
-        content,
-        piece_len,
-        private: false,
-        source: None,
         tiers: vec![vec!["http://192.0.2.1:6969/announce".to_owned()]],
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
+        ..Create::new(name.to_owned(), content, piece_len)
     };
     Metainfo::parse(create.encode(&vec![[0; 20]; piece_count as usize])).expect("a torrent that is in order")
 }

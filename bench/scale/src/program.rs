@@ -112,18 +112,7 @@ impl Place {
 }
 
 fn metainfo(name: &str, digests: &[[u8; 20]]) -> Vec<u8> {
-    let create = Create {
-        name: name.to_owned(),
-        content: Content::File(u64::from(PIECE_LEN * PIECE_COUNT)),
-        piece_len: PIECE_LEN,
-        private: false,
-        source: None,
-        tiers: Vec::new(),
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
-    };
+    let create = Create::new(name.to_owned(), Content::File(u64::from(PIECE_LEN * PIECE_COUNT)), PIECE_LEN);
     create.encode(digests)
 }
 

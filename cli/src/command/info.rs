@@ -207,16 +207,16 @@ mod tests {
 
     fn torrent(name: &str, comment: &str) -> Metainfo {
         let create = Create {
-            name: name.to_owned(),
-            content: Content::Folder(vec![(vec!["d".into(), "f".into()], 5), (vec!["e".into()], 0)]),
-            piece_len: 16384,
             private: true,
-            source: None,
             tiers: vec![vec!["http://t/announce".to_owned()]],
-            web_seeds: Vec::new(),
             comment: Some(comment.to_owned()),
             created_by: Some("maker".to_owned()),
             creation_date: Some(0),
+            ..Create::new(
+                name.to_owned(),
+                Content::Folder(vec![(vec!["d".into(), "f".into()], 5), (vec!["e".into()], 0)]),
+                16384,
+            )
         };
         Metainfo::parse(create.encode(&[[7; 20]])).unwrap()
     }

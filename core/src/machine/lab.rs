@@ -371,16 +371,9 @@ fn files(has: &str) -> Content {
 
 fn metainfo(name: &str, has: &str, content: Content, private: bool) -> Metainfo {
     let create = Create {
-        name: name.to_owned(),
-        content,
-        piece_len: PIECE_LEN,
         private,
-        source: None,
         tiers: vec![vec!["http://tracker/announce".to_owned()]],
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
+        ..Create::new(name.to_owned(), content, PIECE_LEN)
     };
     Metainfo::parse(create.encode(&vec![[0; 20]; has.len()])).unwrap()
 }

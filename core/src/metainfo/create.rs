@@ -59,6 +59,23 @@ pub struct Create {
 }
 
 impl Create {
+    /// A torrent with nothing beside its data.
+    #[must_use]
+    pub const fn new(name: String, content: Content, piece_len: u32) -> Self {
+        Self {
+            name,
+            content,
+            piece_len,
+            private: false,
+            source: None,
+            tiers: Vec::new(),
+            web_seeds: Vec::new(),
+            comment: None,
+            created_by: None,
+            creation_date: None,
+        }
+    }
+
     /// The .torrent file, given the SHA-1 of every piece in order.
     ///
     /// Keys are sorted and `private` is absent unless set, as other programs do it, so the same
@@ -158,16 +175,8 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_what_is_not_set_is_absent() {
         let mut create = Create {
-            name: "n".to_owned(),
-            content: Content::File(3),
-            piece_len: 16384,
-            private: false,
-            source: None,
             tiers: vec![vec!["http://a".to_owned()]],
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
+            ..Create::new("n".to_owned(), Content::File(3), 16384)
         };
         let digests = [[b'x'; 20]];
         let text = |create: &Create| String::from_utf8(create.encode(&digests)).unwrap();

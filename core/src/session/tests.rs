@@ -15,18 +15,7 @@ fn session(has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
 }
 
 fn session_with(config: Config, has: &[u32], purpose: Purpose) -> (Session, TorrentKey) {
-    let create = Create {
-        name: "name".to_owned(),
-        content: Content::File(3 * 16_384),
-        piece_len: 16_384,
-        private: false,
-        source: None,
-        tiers: Vec::new(),
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
-    };
+    let create = Create::new("name".to_owned(), Content::File(3 * 16_384), 16_384);
     let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 3])).unwrap();
     let mut have = Bitfield::empty(3);
     for index in has {
@@ -103,20 +92,8 @@ fn saves(session: &mut Session) -> Vec<bool> {
 
 #[test]
 fn files_that_are_there_or_empty_are_told_when_the_rest_is_fetched() {
-    let create = Create {
-        name: "name".to_owned(),
-        content: Content::Folder(
-            [("a", 16_384), ("b", 0), ("c", 16_384)].map(|(name, len)| (vec![name.to_owned()], len)).to_vec(),
-        ),
-        piece_len: 16_384,
-        private: false,
-        source: None,
-        tiers: Vec::new(),
-        web_seeds: Vec::new(),
-        comment: None,
-        created_by: None,
-        creation_date: None,
-    };
+    let files = [("a", 16_384), ("b", 0), ("c", 16_384)].map(|(name, len)| (vec![name.to_owned()], len));
+    let create = Create::new("name".to_owned(), Content::Folder(files.to_vec()), 16_384);
     let metainfo = Metainfo::parse(create.encode(&[[0; 20]; 2])).unwrap();
     let mut have = Bitfield::empty(2);
     have.insert(metainfo.geometry().piece(0).unwrap());

@@ -62,18 +62,7 @@ mod tests {
             Content::File(len) => *len,
             Content::Folder(files) => files.iter().map(|(_, len)| len).sum(),
         };
-        let create = Create {
-            name: name.to_owned(),
-            content,
-            piece_len: 32 * 1024,
-            private: false,
-            source: None,
-            tiers: Vec::new(),
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
-        };
+        let create = Create::new(name.to_owned(), content, 32 * 1024);
         let count = usize::try_from(len.div_ceil(32 * 1024)).unwrap();
         Metainfo::parse(create.encode(&vec![[0; 20]; count])).unwrap()
     }

@@ -264,18 +264,11 @@ mod tests {
 
     /// Three pieces of 10 bytes, in files of 15 each.
     fn torrent() -> Metainfo {
-        let create = Create {
-            name: "n".to_owned(),
-            content: Content::Folder(vec![(vec!["a".to_owned()], 15), (vec!["b".to_owned()], 15)]),
-            piece_len: 10,
-            private: false,
-            source: None,
-            tiers: Vec::new(),
-            web_seeds: Vec::new(),
-            comment: None,
-            created_by: None,
-            creation_date: None,
-        };
+        let create = Create::new(
+            "n".to_owned(),
+            Content::Folder(vec![(vec!["a".to_owned()], 15), (vec!["b".to_owned()], 15)]),
+            10,
+        );
         Metainfo::parse(create.encode(&[[0; 20]; 3])).unwrap()
     }
 
