@@ -40,24 +40,10 @@ impl Kind {
     pub fn all() -> Vec<Self> {
         let shakes = [Shake::WrongHash, Shake::Mirror, Shake::Never, Shake::Garbage].map(Self::Shakes);
         let serves = [Serve::Wrong(1000), Serve::Wrong(100), Serve::Never, Serve::Trickle, Serve::Rejects];
-        let tells = [
-            Meta::Wrong,
-            Meta::TooLong,
-            Meta::Mute,
-            Meta::Rejects,
-            Meta::Deep,
-            Meta::Wide,
-            Meta::Unasked,
-            Meta::Short,
-            Meta::Changing,
-            Meta::OtherTotal,
-            Meta::Longer,
-            Meta::Empty,
-        ];
         let webs = [Answer::Wrong, Answer::Cut, Answer::Never, Answer::Status(503, Some(1))].map(Self::Web);
         let plain = [Self::Chokes, Self::Rides, Self::Deaf, Self::Silent];
         let floods = Flood::ALL.map(Self::Floods);
-        [&shakes[..], &serves.map(Self::Serves), &tells.map(Self::Tells), &webs, &plain, &floods].concat()
+        [&shakes[..], &serves.map(Self::Serves), &Meta::BAD.map(Self::Tells), &webs, &plain, &floods].concat()
     }
 
     /// What a scripted peer of this kind does; `None`: it is no such peer.

@@ -64,23 +64,7 @@ fn who_got_it_by_a_link_gives_the_metadata_to_others() {
 fn one_that_lies_or_bombs_does_not_keep_the_metadata_from_coming() {
     let (mut swarm, leech, _) = beside(3, &[]);
     let alone = finish(&mut swarm, leech);
-    let bad = [
-        Meta::None,
-        Meta::Right,
-        Meta::Wrong,
-        Meta::TooLong,
-        Meta::Mute,
-        Meta::Rejects,
-        Meta::Deep,
-        Meta::Wide,
-        Meta::Unasked,
-        Meta::Short,
-        Meta::Changing,
-        Meta::OtherTotal,
-        Meta::Longer,
-        Meta::Empty,
-    ];
-    for meta in bad {
+    for meta in [&[Meta::None, Meta::Right], &Meta::BAD[..]].concat() {
         for seed in 10..15 {
             let (mut swarm, leech, _) = beside(seed, &[meta]);
             let time = finish(&mut swarm, leech);

@@ -68,6 +68,24 @@ pub enum Meta {
     Empty,
 }
 
+impl Meta {
+    /// All that are no help: those that lie, bomb or say nothing.
+    pub const BAD: [Self; 12] = [
+        Self::Wrong,
+        Self::TooLong,
+        Self::Mute,
+        Self::Rejects,
+        Self::Deep,
+        Self::Wide,
+        Self::Unasked,
+        Self::Short,
+        Self::Changing,
+        Self::OtherTotal,
+        Self::Longer,
+        Self::Empty,
+    ];
+}
+
 /// What a scripted peer sends without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flood {

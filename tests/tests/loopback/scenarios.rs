@@ -39,15 +39,20 @@ pub(crate) fn seed(kind: Kind, sample: &Sample) -> (Client, Folder) {
     (seed, folder)
 }
 
+/// The leech gets everything, and both then end.
+fn all_arrives(leech: Client, seed: Client, folder: &Folder, sample: &Sample) {
+    leech.wait_complete();
+    leech.finish();
+    seed.finish();
+    folder.assert_full(sample);
+}
+
 pub(crate) fn a_file_arrives(seed_kind: Kind, leech_kind: Kind) {
     let sample = sample();
     let (seed, _full) = seed(seed_kind, &sample);
     let folder = Folder::empty();
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
 }
 
 pub(crate) fn a_magnet_link_brings_all_and_the_next_run_knows_what_it_is(seed_kind: Kind, leech_kind: Kind) {
@@ -56,10 +61,7 @@ pub(crate) fn a_magnet_link_brings_all_and_the_next_run_knows_what_it_is(seed_ki
     let (seed, _full) = seed(seed_kind, &sample);
     let folder = Folder::empty();
     let leech = Client::of_magnet(leech_kind, &sample, &folder, &[seed.addr]);
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
     // Nobody is there to ask.
     let again = Client::of_magnet(leech_kind, &sample, &folder, &[]);
     again.wait_complete();
@@ -76,10 +78,7 @@ pub(crate) fn many_files_arrive(seed_kind: Kind, leech_kind: Kind) {
     let (seed, _full) = seed(seed_kind, &sample);
     let folder = Folder::empty();
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
 }
 
 pub(crate) fn a_peer_that_is_not_there_does_no_harm(seed_kind: Kind, leech_kind: Kind) {
@@ -90,10 +89,7 @@ pub(crate) fn a_peer_that_is_not_there_does_no_harm(seed_kind: Kind, leech_kind:
     let folder = Folder::empty();
     let peers = [nobody, seed.addr];
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &peers), real_work());
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
 }
 
 pub(crate) fn garbage_ends_its_own_connection_alone(seed_kind: Kind, leech_kind: Kind) {
@@ -108,10 +104,7 @@ pub(crate) fn garbage_ends_its_own_connection_alone(seed_kind: Kind, leech_kind:
     send_garbage(TcpStream::connect(leech.addr).unwrap());
     send_garbage(TcpStream::connect(seed.addr).unwrap());
     accepted.join().unwrap();
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
 }
 
 pub(crate) fn a_flood_of_messages_starves_nobody(seed_kind: Kind, leech_kind: Kind) {
@@ -207,10 +200,7 @@ pub(crate) fn a_seed_that_leaves_is_no_loss(seed_kind: Kind, leech_kind: Kind) {
     reached.recv_timeout(GUARD).unwrap();
     leaving.finish();
     gate.open();
-    leech.wait_complete();
-    leech.finish();
-    staying.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, staying, &folder, &sample);
 }
 
 pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kind: Kind) {
@@ -248,10 +238,7 @@ pub(crate) fn a_stopped_download_goes_on_where_it_was(seed_kind: Kind, leech_kin
     };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     let have = leech.wait_started() as usize;
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
     let again = stored.load(Ordering::SeqCst) - first;
     assert!(have >= piece_count / 2, "what was stored is believed: {have} of {piece_count}");
     assert_eq!(again, piece_count - have, "nothing is fetched twice");
@@ -278,10 +265,7 @@ pub(crate) fn a_slow_disk_slows_the_reading_down(seed_kind: Kind, leech_kind: Ki
     let held = wait_standstill(&leech, |progress| progress.downloaded_len);
     assert!(held <= 2 * 1024 * 1024, "{held} bytes are held while the disk stands still");
     gate.open();
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
 }
 
 pub(crate) fn fifty_leeches_are_served(seed_kind: Kind, leech_kind: Kind) {
@@ -361,10 +345,7 @@ pub(crate) fn a_tracker_that_hangs_holds_up_neither_data_nor_the_end(seed_kind: 
     let mut torrent = to_download(&sample, &folder, &[seed.addr]);
     torrent.tiers = hanging_tracker();
     let leech = Client::start(leech_kind, torrent, hanging_work(&gate));
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
     gate.open();
 }
 
@@ -429,9 +410,6 @@ pub(crate) fn a_part_arrives_and_then_the_rest(seed_kind: Kind, leech_kind: Kind
     assert_eq!(server.wait_started(), 2);
     server.finish();
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), real_work());
-    leech.wait_complete();
-    leech.finish();
-    seed.finish();
-    folder.assert_full(&sample);
+    all_arrives(leech, seed, &folder, &sample);
     assert_eq!(names(), ["a", "b", "c"]);
 }
