@@ -6,7 +6,9 @@ use std::time::Duration;
 use peerless_core::{Config, InfoHash, IpFamily, Replay, renamed, replay, unsealed_recording};
 use peerless_sim::link::{Net, NodeId, Speed};
 use peerless_sim::puppet::{Plan, Serve};
+use peerless_sim::run::{Ended, Run};
 use peerless_sim::sample::Sample;
+use peerless_sim::scenario::Scenario;
 use peerless_sim::swarm::{Role, Swarm};
 use peerless_tests::ops;
 use proptest::prelude::*;
@@ -146,7 +148,18 @@ fn who_may_have_pieces_while_choked_still_may() {
     let recording = swarm.host(seed).disk.recording().to_vec();
     let renamed = is_the_same(&recording);
     let calls = |recording: &[u8]| replay(recording).expect("it is whole").call_count;
-    assert_eq!(calls(&renamed) - calls(&recording), 7, "all but the one that is unchoked have a set");
+    assert_eq!(calls(&renamed) - calls(&recording), 8, "each leech's set is told");
+}
+
+#[test]
+fn a_session_that_could_grant_nothing_still_grants_nothing() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/scenarios/tiny.toml");
+    let text = std::fs::read_to_string(path).expect("the scenario is there");
+    // Leeches that have a few pieces when others ask, and seldom one of the set.
+    let mut run = Run::recorded(Scenario::parse(&text).expect("it is one"), 1);
+    assert_eq!(run.finish(), Ended::Complete);
+    let count = run.recordings().map(is_the_same).count();
+    assert_eq!(count, 5);
 }
 
 #[test]

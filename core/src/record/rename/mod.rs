@@ -180,7 +180,7 @@ struct Side {
     words: Words,
     patches: BTreeMap<PeerKey, Patches>,
     streams: BTreeMap<PeerKey, Stream>,
-    /// Peers whose allowed fast set is told.
+    /// Peers whose allowed fast set has been told.
     granted: BTreeSet<PeerKey>,
     recording: Vec<u8>,
 }
@@ -226,20 +226,20 @@ impl Side {
         }
     }
 
-    /// Tells the allowed fast sets of those to whom one has just been granted.
+    /// Tells the allowed fast set of each who may be granted one, before that can happen. Where the
+    /// recorded session grants nothing, since it has none of the set, another set could be granted.
     fn grant(&mut self, now: Instant, call: &Call) {
         let mut peers = Vec::new();
         if let Call::Received(peer, _) = call {
-            peers.push(*peer);
-        } else if let Call::Done(_) = call {
-            // Whoever has waited for the metadata, or for the check.
+            peers.extend(Some(*peer).filter(|key| !self.granted.contains(key)));
+        } else if let Call::Done(JobDone::Metadata { .. }) = call {
             peers.extend(self.streams.keys().filter(|key| !self.granted.contains(key)));
         }
         for key in peers {
             let session = self.original.session();
             let Some(peer) = session.peer(key) else { continue };
-            let granted = peer.open().is_some_and(|open| open.fast.has_granted());
-            let Some(torrent) = peer.torrent.filter(|_| granted) else { continue };
+            let is_fast = peer.open().is_some_and(|open| open.fast.is_on);
+            let Some(torrent) = peer.torrent.filter(|_| is_fast) else { continue };
             let (Some(metainfo), Some(hash)) = (session.metainfo(torrent), session.info_hash(torrent)) else {
                 continue;
             };
