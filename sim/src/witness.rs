@@ -10,6 +10,9 @@ use peerless_core::{Instant, PeerKey};
 
 use crate::speak::{self, Ear, Heard};
 
+/// The number that a session gives `lt_donthave` (BEP 54).
+const DONT_HAVE: u8 = 2;
+
 /// What a host of one torrent says and hears.
 #[derive(Debug)]
 pub struct Witness {
@@ -127,6 +130,12 @@ impl Witness {
                         told.for_each(|piece| _ = talk.has.insert(piece));
                     }
                     speak::PIECE => self.on_piece(now, peer, numbers, len),
+                    speak::EXTENDED if text[0] == DONT_HAVE => {
+                        let lost = u32::from_be_bytes([text[1], text[2], text[3], text[4]]);
+                        _ = geometry.piece(lost).map(|piece| talk.has.remove(piece));
+                        // What was asked of it will not come.
+                        talk.outstanding.retain(|[piece, ..]| *piece != lost);
+                    }
                     speak::REJECT => _ = talk.outstanding.remove(&numbers),
                     _ => {}
                 },
