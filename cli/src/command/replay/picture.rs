@@ -21,9 +21,9 @@ pub(super) fn svg(name: &str, moments: &[Moment]) -> Result<String, Box<dyn Erro
     let rates = Chart {
         title: format!("{}: rate", name.escape_debug()),
         x,
-        y: "payload",
+        y: "payload a second",
         x_label,
-        y_label: |rate| format::rate(whole(rate)),
+        y_label: |rate| format::short(whole(rate)),
         y_max: 1.0,
         curves: vec![
             Curve { name: "down".to_owned(), points: rate(moments, |moment| moment.downloaded_len) },
