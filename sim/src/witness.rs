@@ -46,6 +46,8 @@ struct Talk {
     heard: Ear,
     chokes: bool,
     fast: bool,
+    /// Whether it has taken back that it has a piece: from then on it is not known what is waited for.
+    loses: bool,
     has: Bitfield,
     outstanding: BTreeSet<[u32; 3]>,
 }
@@ -91,7 +93,9 @@ impl Witness {
                 speak::REQUEST => {
                     (self.active_at, self.request_count) = (now, self.request_count + 1);
                     let talk = self.talk(peer);
-                    talk.outstanding.insert(numbers);
+                    if !talk.loses {
+                        talk.outstanding.insert(numbers);
+                    }
                     let count = talk.outstanding.len();
                     self.outstanding_max = self.outstanding_max.max(count);
                 }
@@ -133,8 +137,9 @@ impl Witness {
                     speak::EXTENDED if text[0] == DONT_HAVE => {
                         let lost = u32::from_be_bytes([text[1], text[2], text[3], text[4]]);
                         _ = geometry.piece(lost).map(|piece| talk.has.remove(piece));
-                        // What was asked of it will not come.
-                        talk.outstanding.retain(|[piece, ..]| *piece != lost);
+                        // What was asked of it will not come; some of that may not even have left.
+                        talk.outstanding.clear();
+                        talk.loses = true;
                     }
                     speak::REJECT => _ = talk.outstanding.remove(&numbers),
                     _ => {}
@@ -199,6 +204,7 @@ impl Witness {
             heard: Ear::default(),
             chokes: true,
             fast: false,
+            loses: false,
             has: Bitfield::empty(self.geometry.piece_count()),
             outstanding: BTreeSet::new(),
         };

@@ -10,7 +10,7 @@ use super::config;
 use super::scenarios::small;
 
 /// How long each swarm is looked at: many are done by then, and who floods goes on.
-const TIME: Duration = Duration::from_secs(30);
+const TIME: Duration = Duration::from_secs(15);
 
 /// Outputs that one input sets off at most, for each address that the session knows: a call or what is
 /// told to a peer, what is written or asked for, and events about it; and some that it sets off whoever
@@ -45,7 +45,7 @@ fn watch(small: &Small, party: &mut Party) {
 }
 
 proptest! {
-    #![proptest_config(config(10, "regressions/bounded.txt"))]
+    #![proptest_config(config(6, "regressions/bounded.txt"))]
 
     #[test]
     fn nobody_makes_a_session_pass_its_bounds(

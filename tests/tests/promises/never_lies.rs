@@ -51,7 +51,7 @@ fn a_download_that_is_cut_after_any_effect_goes_on_from_what_is_there() {
 }
 
 proptest! {
-    #![proptest_config(config(10, "regressions/never_lies.txt"))]
+    #![proptest_config(config(4, "regressions/never_lies.txt"))]
 
     #[test]
     fn whoever_is_cut_again_and_again_claims_what_is_there_and_fetches_nothing_of_it(
