@@ -11,6 +11,7 @@ use rustix::pty;
 
 use crate::background::{Background, await_seed, sample, seed, start_seed};
 use crate::common::{Folder, Run};
+use crate::tracker::Tracker;
 
 /// Does the same under each runtime, side by side: it is mostly waiting.
 fn under_each(test: impl Fn(&str) + Sync) {
@@ -75,6 +76,27 @@ fn a_signal_ends_a_seed_with_code_0() {
             let run = seed.end();
             assert_eq!(run.stderr, "");
             ended_in_order(&run, 0);
+        }
+    });
+}
+
+#[test]
+fn trackers_hear_of_an_end_by_a_signal() {
+    let folder = sample();
+    under_each(|runtime| {
+        let tracker = Tracker::start();
+        for (scheme, signal) in [("http", "-INT"), ("udp", "-TERM"), ("http", "-HUP")] {
+            let url = format!("{scheme}://{}/announce", tracker.addr);
+            let leech_count = || {
+                let counts = folder.run(&["scrape", "many.torrent", "--tracker", &url, "--json"]).json();
+                counts["trackers"][0]["leeches"].as_u64()
+            };
+            let mut download = lone(&folder, runtime, &["--tracker", &url]);
+            assert_eq!(download.line("tracker")["ok"], true);
+            assert_eq!(leech_count(), Some(1), "{url}");
+            download.signal(signal);
+            ended_in_order(&download.end(), 7);
+            assert_eq!(leech_count(), Some(0), "{url}: it still counts who was ended by {signal}");
         }
     });
 }

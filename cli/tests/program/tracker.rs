@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-struct Tracker {
+pub(crate) struct Tracker {
     child: Child,
-    addr: String,
+    /// Of HTTP and UDP alike.
+    pub(crate) addr: String,
 }
 
 impl Tracker {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_peerless"))
             .args(["tracker", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
