@@ -51,10 +51,20 @@ impl Pair {
     /// Both sides with the torrent added; nothing has happened yet.
     #[must_use]
     pub fn new(total_len: u64, piece_len: u32) -> Self {
+        Self::with(total_len, piece_len, &Config::default())
+    }
+
+    /// The same, and both sides record what they are told.
+    #[must_use]
+    pub fn recorded(total_len: u64, piece_len: u32) -> Self {
+        Self::with(total_len, piece_len, &Config { record: true, ..Config::default() })
+    }
+
+    fn with(total_len: u64, piece_len: u32, config: &Config) -> Self {
         let metainfo = crate::metainfo(total_len, piece_len);
         Self {
-            seed: Side::new(1, &metainfo, true, Vec::new()),
-            leech: Side::new(2, &metainfo, false, vec![SEED_ADDR]),
+            seed: Side::new(config, 1, &metainfo, true, Vec::new()),
+            leech: Side::new(config, 2, &metainfo, false, vec![SEED_ADDR]),
             now: Instant::START,
             scratch: vec![0; SCRATCH_LEN],
             blocks_stored: 0,
@@ -104,8 +114,8 @@ impl Pair {
 }
 
 impl Side {
-    fn new(seed: u64, metainfo: &Metainfo, has_all: bool, peers: Vec<SocketAddr>) -> Self {
-        let mut session = Session::new(Config::default(), seed, Instant::START);
+    fn new(config: &Config, seed: u64, metainfo: &Metainfo, has_all: bool, peers: Vec<SocketAddr>) -> Self {
+        let mut session = Session::new(config.clone(), seed, Instant::START);
         let add = AddTorrent {
             metainfo: metainfo.clone(),
             root: PathBuf::new(),
@@ -182,6 +192,7 @@ fn run_job(job: Job, has_all: bool) -> JobDone {
             JobDone::Stored { torrent, pieces: stored.collect() }
         }
         Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
+        Job::Record { .. } => JobDone::Recorded { result: Ok(()) },
         job => panic!("no answer to {job:?}"),
     }
 }

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let what = std::env::args().nth(1).unwrap_or_default();
     let count = match what.as_str() {
         "transfer" => Pair::new(TOTAL_LEN, 256 * 1024).run(),
+        "recorded" => Pair::recorded(TOTAL_LEN, 256 * 1024).run(),
         "pick" => {
             let mut picking = Picking::new(1_000_000, 8);
             let blocks: usize = (0..PICKS).map(|nth| picking.pick(nth, 16)).sum();
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
             PICKS as u64
         }
         _ => {
-            eprintln!("usage: instructions transfer|pick");
+            eprintln!("usage: instructions transfer|recorded|pick");
             return ExitCode::FAILURE;
         }
     };
