@@ -313,4 +313,23 @@ mod tests {
         assert_eq!(watch.on_progress(at(59), &progress), None);
         assert_eq!(watch.on_progress(at(60), &progress), Some(Verdict::GaveUp));
     }
+
+    #[test]
+    fn words_for_a_stall_tell_whom_it_is_about() {
+        let words = |reason, peer_count, candidate_count| {
+            stall_words(reason, &Progress { peer_count, candidate_count, ..figures(State::Leeching) })
+        };
+        for (reason, peer_count, known, want) in [
+            (StallReason::NoPeers, 0, 0, "no peers known"),
+            (StallReason::NoPeers, 0, 7, "no peers connected, 7 known"),
+            (StallReason::AllChoked, 12, 20, "12 peers, none lets us download"),
+            (StallReason::NoWantedPieces, 1, 1, "1 peer, none has what is missing"),
+            (StallReason::PeersSlow, 2, 2, "2 peers, asked and slow to send"),
+            (StallReason::PeersSlow, 0, 0, "web seeds send nothing"),
+            (StallReason::MetadataNone, 3, 3, "3 peers, none has sent the metadata yet"),
+            (StallReason::MetadataNone, 0, 0, "no peers yet to ask for the metadata"),
+        ] {
+            assert_eq!(words(reason, peer_count, known), want);
+        }
+    }
 }
