@@ -173,6 +173,23 @@ fn what_was_cut_off_is_renamed_as_far_as_it_goes() {
     has_none_of(&is_the_same(&recording), &[&ip.octets(), ip.to_string().as_bytes()]);
 }
 
+#[test]
+fn what_fuzzing_has_found_to_say_can_be_renamed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/session");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the corpus is there") {
+        let path = entry.expect("a readable folder").path();
+        let recording = ops::run(&std::fs::read(&path).expect("a readable file"), 7, true).recording;
+        if !recording.is_empty() {
+            // libtest shows this when it fails.
+            eprintln!("{}", path.display());
+            is_the_same(&recording);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
