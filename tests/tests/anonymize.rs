@@ -127,9 +127,10 @@ fn trackers_are_renamed_with_what_they_say() {
     let sample = Sample::with_trackers(1, 400_000, 32_768, TIERS);
     let mut lab = Lab::new(sample);
     lab.start_others();
-    lab.swarm.start(lab.recorder, &lab.sample, Role::leech(&[]));
+    let web_seeds = vec!["http://files.example/hidden/".to_owned()];
+    lab.swarm.start(lab.recorder, &lab.sample, Role { web_seeds, ..Role::leech(&[]) });
     let renamed = is_the_same(&lab.end());
-    has_none_of(&renamed, &[b"tracker", b"example", b"passkey", b"other"]);
+    has_none_of(&renamed, &[b"tracker", b"example", b"passkey", b"other", b"hidden"]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_recording_has_no_password_and_is_done_again_without_it() {
         message.encode(&mut stream);
     }
     // A name as the proxy's own address, and all that follows in one read.
-    let answer = [&[5, 0, 0, 3, 2, b'h', b'i', 0, 1][..], &stream].concat();
+    let answer = [&[5, 0, 0, 3, 6][..], b"hidden", &[0, 1], &stream].concat();
     for bytes in [&[5, 2][..], &[1, 0], &answer] {
         session.sent(Instant::START, peer, usize::MAX);
         received(&mut session, peer, bytes);
@@ -175,6 +175,15 @@ fn a_recording_has_no_password_and_is_done_again_without_it() {
     assert!(recording.len() < 2000, "payload is left out behind the proxy's words: {}", recording.len());
     let replayed = crate::record::replay(&recording).unwrap();
     assert!(replayed.cut_len == 0 && replayed.output_count > 5, "{replayed:?}");
+
+    let renamed = crate::record::renamed(&recording, 1).unwrap();
+    let words =
+        [&[192, 0, 2, 9][..], &[192, 0, 2, 5], &[192, 0, 2, 1], b"hidden", &[1; 12], info_hash.as_bytes()];
+    for (word, is_there) in words.iter().flat_map(|word| [(word, true), (word, false)]) {
+        let recording = if is_there { &recording } else { &renamed };
+        let found = recording.windows(word.len()).any(|window| window == *word);
+        assert_eq!(found, is_there, "{word:?}");
+    }
 }
 
 #[test]
