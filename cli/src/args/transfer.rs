@@ -157,7 +157,8 @@ pub struct NetworkArgs {
     pub encryption: Option<EncryptionArg>,
     /// Write the session's inputs to FILE, for `replay`
     ///
-    /// Payload is left out. FILE has the names, addresses and trackers of the transfer.
+    /// Payload is left out. FILE has the names, addresses and trackers of the transfer; `replay
+    /// --anonymize` makes a copy that has not.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// The longest that the recording gets
