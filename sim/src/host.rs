@@ -182,6 +182,9 @@ impl Host {
         if let (Event::PieceFailed { piece, .. }, Some(watch)) = (&event, &mut self.watch) {
             watch.failed(*piece);
         }
+        if let (Event::Started { .. }, Some(witness)) = (&event, &mut self.witness) {
+            witness.started();
+        }
         if let (Event::PieceFailed { .. }, Some(witness)) = (&event, &mut self.witness) {
             witness.failed();
         }

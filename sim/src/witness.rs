@@ -24,6 +24,8 @@ pub struct Witness {
     held: BTreeMap<u32, BTreeSet<u32>>,
     /// When something was last asked for, or came.
     active_at: Instant,
+    /// Whether it knows what it wants.
+    has_started: bool,
     /// Whether a piece was bad.
     has_failed: bool,
     /// Since when somebody could be asked for something.
@@ -62,6 +64,7 @@ impl Witness {
             talks: BTreeMap::new(),
             held: BTreeMap::new(),
             active_at: now,
+            has_started: false,
             has_failed: false,
             could_since: None,
             longest_wait: Duration::ZERO,
@@ -149,6 +152,11 @@ impl Witness {
         }
     }
 
+    /// The host knows the torrent and what it has of it, and may ask from now on.
+    pub const fn started(&mut self) {
+        self.has_started = true;
+    }
+
     /// A piece that had come was bad. What is held of others is thrown away in part, which is not to be
     /// seen from here: what is open counts no more.
     pub const fn failed(&mut self) {
@@ -170,7 +178,7 @@ impl Witness {
             .talks
             .values()
             .any(|talk| !talk.chokes && talk.has.iter(&geometry).any(|piece| !there.has(piece)));
-        self.could_since = could.then(|| self.could_since.unwrap_or(now));
+        self.could_since = (could && self.has_started).then(|| self.could_since.unwrap_or(now));
         if self.has_failed {
             return;
         }

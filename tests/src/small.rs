@@ -112,8 +112,6 @@ pub struct Party {
     torrents: Vec<TorrentKey>,
     /// How many of them, the first, know only the link.
     by_magnet: usize,
-    /// The scripted peers.
-    pub puppets: Vec<NodeId>,
     /// What those know who join: honest and other addresses.
     pub known: Vec<SocketAddr>,
 }
@@ -155,9 +153,9 @@ impl Small {
         let seed = swarm.add_host(Config::default(), Speed { up: self.seed_up, ..Speed::default() });
         swarm.host_mut(seed).disk.insert_full(&sample);
         let known = if self.seed_late == 0 { vec![swarm.addr(seed)] } else { Vec::new() };
-        let (leeches, torrents, puppets) = (Vec::new(), Vec::new(), Vec::new());
+        let (leeches, torrents) = (Vec::new(), Vec::new());
         let by_magnet = self.by_magnet;
-        let mut party = Party { swarm, sample, seed, leeches, torrents, by_magnet, puppets, known };
+        let mut party = Party { swarm, sample, seed, leeches, torrents, by_magnet, known };
         for (mark, (kind, calls)) in (b'a'..).zip(&self.others) {
             if !calls {
                 party.add_other(*kind, mark, &[]);
@@ -249,7 +247,6 @@ impl Party {
             (_, Some(plan)) => {
                 let plan = Plan { dials: dials.to_vec(), ..plan };
                 let node = self.swarm.add_puppet(&self.sample, plan, Speed::default());
-                self.puppets.push(node);
                 self.swarm.addr(node)
             }
             (Kind::Web(answer), None) => {

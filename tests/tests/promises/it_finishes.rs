@@ -16,7 +16,7 @@ const ASK_TIME: Duration = Duration::from_secs(75);
 const FINISH_TIME: Duration = Duration::from_secs(20 * 60);
 
 proptest! {
-    #![proptest_config(config(14, "regressions/it_finishes.txt"))]
+    #![proptest_config(config(9, "regressions/it_finishes.txt"))]
 
     #[test]
     fn one_honest_seed_is_enough_and_who_unchokes_is_asked(small in small()) {

@@ -16,7 +16,8 @@ pub(super) fn small() -> impl Strategy<Value = Small> {
     let network = (0_u64..200, seldom(2..60), prop_oneof![2 => Just(0), 1 => 1_usize..20]);
     let late = prop_oneof![Just(0), 1_u64..20, 90_u64..150];
     let seed_comes = (20_000_u64..1_000_000, late);
-    let room = prop_oneof![2 => Just(0), 1 => 2_usize..6];
+    let scarce = |range: std::ops::Range<usize>| prop_oneof![2 => Just(0), 1 => range];
+    let room = (scarce(2..6), scarce(3..8));
     (any::<u64>(), torrent, honest, others, network, room, seed_comes).prop_map(
         |(
             seed,
@@ -24,7 +25,7 @@ pub(super) fn small() -> impl Strategy<Value = Small> {
             (by_magnet, leeches),
             others,
             network,
-            buffer,
+            room,
             seed_comes,
         )| {
             Small {
@@ -38,8 +39,8 @@ pub(super) fn small() -> impl Strategy<Value = Small> {
                 latency: network.0,
                 cut_after: network.1,
                 stalls: network.2,
-                buffer,
-                peers_max: 0,
+                buffer: room.0,
+                peers_max: room.1,
                 requests_max: 0,
                 seed_up: seed_comes.0,
                 seed_late: seed_comes.1,
