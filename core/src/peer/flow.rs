@@ -22,13 +22,22 @@ pub(crate) struct Flow {
     pub(crate) peer_choking: bool,
     /// The peer wants something that we have.
     pub(crate) peer_interested: bool,
-    /// When the peer last let us request.
+    /// When the peer last let us request, unless we have wanted nothing since.
     unchoked_at: Option<Instant>,
     /// Its chokes soon after, less its others.
     flap_count: u32,
 }
 
 impl Flow {
+    /// We want something of the peer, or nothing any more. A choke that comes then is an answer to
+    /// that: two leeches that are as far as each other change their minds with each piece.
+    pub(crate) fn set_interest(&mut self, interested: bool) {
+        self.am_interested = interested;
+        if !interested {
+            self.unchoked_at = None;
+        }
+    }
+
     /// The peer lets us request; false if it did already.
     pub(crate) fn on_unchoke(&mut self, now: Instant) -> bool {
         self.unchoked_at = Some(now);
@@ -79,5 +88,20 @@ mod tests {
         quick.on_unchoke(at(1));
         assert_eq!(quick.on_choke(at(1)), Err(PeerError::Flapping));
         assert_eq!(slow.flap_count, 0);
+    }
+
+    #[test]
+    fn who_chokes_us_because_we_want_nothing_does_not_flap() {
+        let mut flow = Flow::default();
+        for second in 0..u64::from(FLAPS_MAX) * 2 {
+            let now = Instant::from_start(Duration::from_secs(second));
+            flow.set_interest(true);
+            flow.on_unchoke(now);
+            flow.set_interest(false);
+            // It crosses our next change of mind.
+            flow.set_interest(second % 2 == 0);
+            assert_eq!(flow.on_choke(now), Ok(()));
+        }
+        assert_eq!(flow.flap_count, 0);
     }
 }

@@ -338,7 +338,7 @@ impl Peer {
         let Some(open) = self.open_mut() else { return };
         let interested = open.wanted_count > 0;
         if interested != open.flow.am_interested {
-            open.flow.am_interested = interested;
+            open.flow.set_interest(interested);
             self.send(cx, if interested { Message::Interested } else { Message::NotInterested });
         }
     }
