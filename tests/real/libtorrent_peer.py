@@ -114,6 +114,7 @@ def session_of(args):
         # class that has them.
         everybody = lt.ip_filter()
         everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
+        everybody.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1 << lt.session.global_peer_class_id)
         session.set_peer_class_filter(everybody)
     return session
 

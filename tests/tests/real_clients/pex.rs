@@ -19,9 +19,11 @@ under_both_runtimes! {
     told_by(Client::Libtorrent) => hears_of_peers_from_libtorrent,
     told_by(Client::Transmission) => hears_of_peers_from_transmission,
     told_by(Client::Aria2) => hears_of_peers_from_aria2,
-    tells(Client::Libtorrent) => tells_libtorrent_of_peers,
-    tells(Client::Transmission) => tells_transmission_of_peers,
-    tells(Client::Aria2) => tells_aria2_of_peers,
+    tells(Client::Libtorrent, Lab::new) => tells_libtorrent_of_peers,
+    tells(Client::Transmission, Lab::new) => tells_transmission_of_peers,
+    tells(Client::Aria2, Lab::new) => tells_aria2_of_peers,
+    tells(Client::Libtorrent, Lab::ipv6) => tells_libtorrent_of_ipv6_peers,
+    tells(Client::Transmission, Lab::ipv6) => tells_transmission_of_ipv6_peers,
     private => exchanges_no_peers_of_a_private_torrent,
 }
 
@@ -46,10 +48,10 @@ fn told_by(client: Client, runtime: Runtime) {
 }
 
 /// We know the other client and the witness: the client is told of that by us.
-fn tells(client: Client, runtime: Runtime) {
+fn tells(client: Client, network: fn(&str) -> Lab, runtime: Runtime) {
     let payloads = Payloads::shared();
     let [big, ..] = payloads.by_libtorrent();
-    let lab = Lab::new(&format!("pex-to-{}", runtime.name()));
+    let lab = network(&format!("pex-to-{}", runtime.name()));
     let (witness_host, host, our_host) = (lab.host("witness"), lab.host("told"), lab.host("ours"));
     let _told = client.exchanging_leech(&lab, &host, &[big]);
     big.link_into(&witness_host.dir);
