@@ -16,6 +16,11 @@ use crate::rng::Rng;
 /// (Cohen, "Incentives Build Robustness in BitTorrent", 2003, section 2.4.3).
 pub const RANDOM_FIRST_COUNT: u32 = 4;
 
+/// A peer that has a missing piece so many times as rare as the open piece that it could join begins that
+/// one instead. Who alone has a piece, as the first seed of a swarm has nearly all, is not to spend its line
+/// on what many can give: the swarm can get no more pieces than leave it.
+pub const RARER_FACTOR: u32 = 2;
+
 impl Picker {
     /// Marks up to `count` blocks as asked of `peer` and appends them to `out`.
     ///
@@ -38,16 +43,22 @@ impl Picker {
     ) {
         let before = out.len();
         let goal = before.saturating_add(count);
+        let mut left = may_open;
         while out.len() < goal
-            && let Some(slot) = self.find_joinable(peer, pieces)
+            && let Some(mut slot) = self.find_joinable(peer, pieces)
         {
+            if left > 0
+                && let Some(piece) = self.find_rarer(rng, peer, pieces, slot)
+            {
+                slot = self.open(piece, peer);
+                left -= 1;
+            }
             self.ask_free(slot, peer, goal, out);
         }
         if out.len() < goal {
             let again = self.askable(self.doubles.lapsed(), peer, pieces, goal - out.len());
             self.ask_again(peer, again, out);
         }
-        let mut left = may_open;
         while left > 0
             && out.len() < goal
             && let Some(piece) = self.find_missing(rng, peer, pieces)
@@ -162,6 +173,19 @@ impl Picker {
             // Not while a block may come from the one before: it would belong to the new copy.
             None => open.asked_count() == 0 || open.is_all_of(peer),
         }
+    }
+
+    /// A missing piece of the peer that is much rarer than an open one, with which others can go on.
+    fn find_rarer(&self, rng: &mut Rng, peer: PeerKey, pieces: &Bitfield, slot: usize) -> Option<PieceIndex> {
+        let open = &self.open[slot];
+        let in_any_order = self.in_order.is_none() && self.pieces.have_count() >= RANDOM_FIRST_COUNT;
+        if !in_any_order || open.worker == peer || self.exclusives.has(open.piece) {
+            return None;
+        }
+        let Probe::Found(piece) = self.pieces.rarest(rng, pieces) else { return None };
+        let is_rarer = self.pieces.count(piece).saturating_mul(RARER_FACTOR) <= self.pieces.count(open.piece);
+        let is_wanted_less = self.pieces.priority(piece) < self.pieces.priority(open.piece);
+        (is_rarer && !is_wanted_less).then_some(piece)
     }
 
     pub(super) fn find_missing(

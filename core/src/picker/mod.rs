@@ -6,7 +6,8 @@
 //!
 //! The order of choice (BEP 3, "rarest first", and common practice):
 //! 1. free blocks of open pieces, first the piece that this peer was asked for last, then the one
-//!    opened first: only a complete piece is worth something;
+//!    opened first: only a complete piece is worth something. But in place of another's a new piece that
+//!    is much rarer, if there is one and we have something to give already;
 //! 2. blocks that nobody is waited for any more ([`Picker::release`]);
 //! 3. a new piece, of those of the highest priority the rarest that the peer has, or any while we
 //!    have next to nothing, or the first if they are wanted in order;
@@ -41,7 +42,7 @@ use sparse::Sparse;
 
 pub use answers::Received;
 pub use availability::PROBE_MAX;
-pub use choose::RANDOM_FIRST_COUNT;
+pub use choose::{RANDOM_FIRST_COUNT, RARER_FACTOR};
 pub use endgame::ENDGAME_COUNT;
 pub use exclusive::TAKEOVERS_MAX;
 pub use open_piece::ASKERS_MAX;

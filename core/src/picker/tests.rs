@@ -132,6 +132,26 @@ fn the_rarest_piece_goes_first_and_no_had_one_goes() {
 }
 
 #[test]
+fn a_piece_much_rarer_goes_before_one_that_another_peer_has_begun() {
+    let mut table = picker("4 2 3", "...");
+    assert_eq!(table.pick('p', "x", 1, 9), "0a");
+    assert_eq!(table.pick('q', "x.x", 1, 9), "0b", "three are not half of four");
+    table.give_back('q', "0b");
+    assert_eq!(table.pick('r', "all", 3, 0), "0b", "there is no room");
+    table.give_back('r', "0b");
+    assert_eq!(table.pick('s', "all", 3, 9), "1a 1b 0b");
+
+    let mut table = picker("4 2 3", "...");
+    table.prioritise("544");
+    assert_eq!(table.pick('p', "x", 1, 9), "0a");
+    assert_eq!(table.pick('q', "all", 3, 9), "0b 1a 1b", "what is wanted more goes first");
+    let mut table = picker("4 2 3", "...");
+    table.picker.set_in_order(true);
+    assert_eq!(table.pick('p', "x", 1, 9), "0a");
+    assert_eq!(table.pick('q', "all", 2, 9), "0b 1a");
+}
+
+#[test]
 fn open_pieces_are_finished_first() {
     let mut table = picker("3 1 2", "...");
     assert_eq!(table.pick('p', "all", 1, 9), "1a");

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 
 use peerless_core::PeerKey;
-use peerless_core::picker::{ASKERS_MAX, ENDGAME_COUNT, PROBE_MAX, RANDOM_FIRST_COUNT, TAKEOVERS_MAX};
+use peerless_core::picker::{
+    ASKERS_MAX, ENDGAME_COUNT, PROBE_MAX, RANDOM_FIRST_COUNT, RARER_FACTOR, TAKEOVERS_MAX,
+};
 use peerless_core::piece::{BlockRef, PieceIndex};
 
 use super::{Exclusive, Model, Piece};
@@ -27,7 +29,14 @@ impl Model {
         };
         while taken < count {
             let mut allowed = self.usual(peer);
-            if allowed.is_empty() && self.open().len() < most_open {
+            let rarer = if self.open().len() < most_open { self.rarer(peer) } else { Vec::new() };
+            if !rarer.is_empty() {
+                if self.missing().len() > PROBE_MAX {
+                    allowed.extend(rarer);
+                } else {
+                    allowed = rarer;
+                }
+            } else if allowed.is_empty() && self.open().len() < most_open {
                 allowed = self.rarest(peer);
             } else if allowed.is_empty() && taken == 0 && may_open == 0 {
                 allowed = self.rarest(peer);
@@ -57,19 +66,40 @@ impl Model {
 
     /// Blocks to go on with: of the piece to finish first, or not waited for.
     fn usual(&self, peer: PeerKey) -> Vec<BlockRef> {
-        let joinable = self.open().into_iter().filter(|&piece| self.may_join(piece, peer));
-        let first = joinable.min_by_key(|piece| match &self.pieces[piece.as_usize()] {
-            Piece::Open { age, worker, .. } => (*worker != peer, *age),
-            Piece::Missing | Piece::Storing | Piece::Have => unreachable!("it's open"),
-        });
         let asked = self.asked();
-        match first {
+        match self.joined(peer) {
             Some(piece) if self.begins_anew(piece, peer) => self.geometry.blocks(piece).collect(),
             Some(piece) => self.free().into_iter().filter(|block| block.piece() == piece).collect(),
             None => {
                 self.askable(peer, &asked).filter(|(_, live)| *live == 0).map(|(block, _)| block).collect()
             }
         }
+    }
+
+    /// The open piece that this peer goes on with.
+    fn joined(&self, peer: PeerKey) -> Option<PieceIndex> {
+        let joinable = self.open().into_iter().filter(|&piece| self.may_join(piece, peer));
+        joinable.min_by_key(|piece| match &self.pieces[piece.as_usize()] {
+            Piece::Open { age, worker, .. } => (*worker != peer, *age),
+            Piece::Missing | Piece::Storing | Piece::Have => unreachable!("it's open"),
+        })
+    }
+
+    /// Blocks of the missing pieces that go before the open one that this peer would join.
+    fn rarer(&self, peer: PeerKey) -> Vec<BlockRef> {
+        let Some(joined) = self.joined(peer) else { return Vec::new() };
+        let is_own = matches!(&self.pieces[joined.as_usize()], Piece::Open { worker, .. } if *worker == peer);
+        let have_count = self.all(|piece| matches!(piece, Piece::Have)).len();
+        let at_random = have_count < RANDOM_FIRST_COUNT as usize;
+        if is_own || at_random || self.in_order || self.exclusives.contains_key(&joined) {
+            return Vec::new();
+        }
+        let most = self.availability(joined) / RARER_FACTOR as usize;
+        let is_rarer = |piece: PieceIndex| {
+            let priority = self.priorities[piece.as_usize()];
+            self.availability(piece) <= most && priority >= self.priorities[joined.as_usize()]
+        };
+        self.rarest(peer).into_iter().filter(|block| is_rarer(block.piece())).collect()
     }
 
     /// Blocks of the missing pieces that may be opened for this peer.
