@@ -43,9 +43,9 @@ pub struct Config {
     ///
     /// From then on their number follows what they get: see `upload_slots_max`.
     pub upload_slots: usize,
-    /// The most of them. One is added while each gets enough to be worth it, the more there are the
-    /// more: 4 KiB/s for each slot that there is; some are closed where they get less. No more than
-    /// `upload_slots`: their number stays.
+    /// The most of them. Some are added while they get enough on average to be worth it, the more there
+    /// are the more: 4 KiB/s for each slot that there is; some are closed where they get less. No more
+    /// than `upload_slots`: their number stays.
     ///
     /// 50 at 200 KiB/s are 10 MiB/s, beyond which more peers at once only wait for each other.
     pub upload_slots_max: usize,

@@ -80,9 +80,10 @@ const SEED_TURN: Duration = Duration::from_secs(60);
 /// return (Cohen: four).
 const SLOTS_MIN: usize = 4;
 
-/// Bytes per second by which each further slot must get more than the one before it (as libtorrent's
-/// rate-based choker, with 2 KiB): so a line of 64 KiB/s serves 4 peers, one of 1 MiB/s 16, and each
-/// of them gets enough to give something in return.
+/// Bytes per second that each slot must get on average for each slot that there is: so a line of 64 KiB/s
+/// serves 4 peers, one of 1 MiB/s 16, and each of them gets enough to give something in return. Whether
+/// some take most of it does not count: the fewer peers exchange pieces with each other, the sooner they
+/// all have the same, and wait. (libtorrent's rate-based choker has each slot get so much, and 2 KiB.)
 const SLOT_RATE_STEP: u64 = 4 * 1024;
 
 /// What the choker remembers from round to round.
@@ -104,18 +105,19 @@ impl Choker {
     }
 
     /// Has the number of slots follow what those who have one were sent in the last round.
-    pub(crate) fn fit_slots(&mut self, config: &Config, mut sent: Vec<u64>) {
+    pub(crate) fn fit_slots(&mut self, config: &Config, sent: &[u64]) {
         let max = config.upload_slots_max;
         if max <= config.upload_slots || sent.len() < self.slots {
             return;
         }
-        sent.sort_unstable_by_key(|len| Reverse(*len));
         let step = SLOT_RATE_STEP * CHOKE_INTERVAL.as_secs();
-        let worth = |(len, rank): &(u64, u64)| *len >= step * *rank;
-        let count = sent.into_iter().zip(1..).take_while(worth).count();
-        // By half as many at a time, so that a fast line is soon in use.
-        let more = if count >= self.slots { (count / 2).max(1) } else { 1 };
-        self.slots = (count + more).clamp(SLOTS_MIN.min(config.upload_slots), max);
+        let total: u64 = sent.iter().sum();
+        let count = usize::try_from((total / step).isqrt()).unwrap_or(usize::MAX);
+        // One more may bring more, and by half as many at a time a fast line is soon in use. Fewer by a
+        // quarter at a time: peers may only have had nothing to ask for.
+        let within = (self.slots - self.slots / 4)..=(self.slots + (self.slots / 2).max(1));
+        let count = count.saturating_add(1).clamp(*within.start(), *within.end());
+        self.slots = count.clamp(SLOTS_MIN.min(config.upload_slots), max);
     }
 
     /// Whether it was given its slot by chance.
@@ -279,7 +281,7 @@ mod tests {
             let mut choker = Choker::new(config.upload_slots);
             for _ in 0..30 {
                 let count = u64::try_from(choker.slots()).unwrap();
-                choker.fit_slots(&config, vec![line * CHOKE_INTERVAL.as_secs() / count; choker.slots()]);
+                choker.fit_slots(&config, &vec![line * CHOKE_INTERVAL.as_secs() / count; choker.slots()]);
             }
             choker.slots()
         };
@@ -291,10 +293,16 @@ mod tests {
         assert!((5..=8).contains(&found[1]) && (12..=24).contains(&found[2]), "{found:?}");
 
         let mut choker = Choker::new(8);
-        choker.fit_slots(&config, vec![0; 3]);
+        choker.fit_slots(&config, &[0; 3]);
         assert_eq!(choker.slots(), 8, "few peers tell nothing of the line");
-        choker.fit_slots(&Config { upload_slots_max: 8, ..config }, vec![1 << 30; 8]);
+        choker.fit_slots(&Config { upload_slots_max: 8, ..Config::default() }, &[1 << 30; 8]);
         assert_eq!(choker.slots(), 8, "fixed by the user");
+
+        // One takes all that the line has, but others may take it too.
+        let mut sent = [0; 8];
+        sent[3] = 10 << 20;
+        choker.fit_slots(&config, &sent);
+        assert_eq!(choker.slots(), 12);
     }
 
     #[test]

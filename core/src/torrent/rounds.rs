@@ -11,6 +11,11 @@ use crate::peer::{Peer, Peers};
 /// How long a connection counts as new: the length of an optimistic unchoke.
 const NEWCOMER_TIME: Duration = Duration::from_secs(30);
 
+/// How soon a peer may be given a slot again that nobody else waits for, if it has had one and wanted
+/// nothing for a moment. While everybody has few pieces, interest comes and goes with each of them, and
+/// lines would lie idle until the next round; sooner than this it is only for show.
+const REST_TIME: Duration = Duration::from_secs(1);
+
 impl Torrent {
     /// The first peer is there: rounds begin.
     pub(super) fn start_rounds(&self, cx: &mut Cx) {
@@ -62,7 +67,7 @@ impl Torrent {
                 has_share: open.pieces.count().saturating_mul(1000) / open.pieces.piece_count().max(1),
             });
         }
-        self.choker.fit_slots(&cx.config, sent);
+        self.choker.fit_slots(&cx.config, &sent);
         let order = seeding.then_some(cx.config.seed_choking);
         let chosen = self.choker.rank(cx.now, &mut cx.rng, order, &contenders);
         for contender in &contenders {
@@ -88,6 +93,8 @@ impl Torrent {
         let waits = |key: &PeerKey| peers.get(*key).is_some_and(|peer| waits(cx, peer, may_flap));
         let mut waiting: Vec<PeerKey> = self.peers.iter().copied().filter(waits).collect();
         cx.rng.shuffle(&mut waiting);
+        // A peer must not gain by changing its mind: who had a slot a moment ago comes last.
+        waiting.sort_by_key(|key| !peers.get(*key).is_some_and(|peer| has_rested(cx, peer, CHOKE_INTERVAL)));
         for key in waiting.into_iter().take(free) {
             if let Some(peer) = peers.get_mut(key) {
                 self.unchoked_count += usize::from(peer.unchoke(cx));
@@ -106,11 +113,44 @@ impl Torrent {
     }
 }
 
-/// Whether a free slot may go to this peer. Not to one that had a slot a moment ago: a peer must not
-/// gain by changing its mind. But one that was told of little may have got it, and want the next.
+/// Whether a free slot may go to this peer: one that was told of little may have got it at once, and want
+/// the next.
 fn waits(cx: &Cx, peer: &Peer, may_flap: bool) -> bool {
-    peer.open().is_some_and(|open| {
-        let rested = may_flap || open.unchoked_at.is_none_or(|at| cx.now.since(at) >= CHOKE_INTERVAL);
-        open.flow.am_choking && open.flow.peer_interested && rested
-    })
+    let wants = peer.open().is_some_and(|open| open.flow.am_choking && open.flow.peer_interested);
+    wants && (may_flap || has_rested(cx, peer, REST_TIME))
+}
+
+/// Whether it was last given a slot so long ago.
+fn has_rested(cx: &Cx, peer: &Peer, time: Duration) -> bool {
+    peer.open().is_some_and(|open| open.unchoked_at.is_none_or(|at| cx.now.since(at) >= time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::machine::lab::Lab;
+    use crate::wire::Message;
+
+    #[test]
+    fn a_slot_that_nobody_else_waits_for_goes_to_who_had_it_a_moment_ago() {
+        let mut lab = Lab::new(Config { upload_slots: 1, upload_slots_max: 1, ..Config::default() }, "x.");
+        let (first, second) = (lab.peer(1), lab.peer(2));
+        let is_unchoked = |lab: &mut Lab, peer| lab.heard(peer).contains(&"unchoke".to_owned());
+        let flap = |lab: &mut Lab, peer, pause| {
+            lab.say(peer, Message::NotInterested);
+            lab.pass(pause);
+            lab.say(peer, Message::Interested);
+        };
+        lab.say(first, Message::Interested);
+        assert!(is_unchoked(&mut lab, first));
+        flap(&mut lab, first, REST_TIME / 2);
+        assert!(!is_unchoked(&mut lab, first), "it may only show off");
+        flap(&mut lab, first, REST_TIME);
+        assert!(is_unchoked(&mut lab, first));
+        // The other has waited for longer.
+        lab.say(second, Message::Interested);
+        lab.say(first, Message::NotInterested);
+        assert!(is_unchoked(&mut lab, second));
+    }
 }
