@@ -8,6 +8,7 @@ mod error;
 mod extended;
 mod fast;
 mod flow;
+mod haves;
 mod requests;
 mod send_queue;
 mod uploads;
@@ -15,6 +16,7 @@ mod worth;
 
 pub use error::PeerError;
 pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
+pub(crate) use haves::HAVE_DELAY;
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
 pub(crate) use uploads::QUEUE_MAX;
@@ -29,7 +31,7 @@ use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::limit::Mover;
 use crate::output::Output;
-use crate::piece::BlockRef;
+use crate::piece::{BlockRef, PieceIndex};
 use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED, Socks5};
@@ -112,6 +114,8 @@ pub(crate) struct Open {
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
     pub(crate) fast: Fast,
+    /// Pieces that we have come to have and it is still to be told of.
+    untold: Vec<PieceIndex>,
     pub(crate) requests: Requests,
     pub(crate) uploads: Uploads,
     /// Payload received.
@@ -206,6 +210,7 @@ impl Peer {
             wanted_count: 0,
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
+            untold: Vec::new(),
             requests: Requests::new(now, cx.config.requests_max),
             uploads: Uploads::default(),
             down: Rate::new(now),
@@ -348,6 +353,7 @@ impl Peer {
         let Some(open) = self.open_mut().filter(|open| open.flow.am_choking) else { return false };
         open.flow.am_choking = false;
         open.unchoked_at = Some(cx.now);
+        self.tell_untold(cx);
         self.send(cx, Message::Unchoke);
         true
     }
