@@ -125,12 +125,10 @@ pub(crate) enum TorrentTimer {
     Web,
     /// Until peers are told of others that have come or left meanwhile.
     Pex,
-    /// Until choked peers are told of the pieces that we have come to have.
-    Have,
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Announce,
         Self::Dial,
         Self::Choke,
@@ -141,7 +139,6 @@ impl TorrentTimer {
         Self::Metadata,
         Self::Web,
         Self::Pex,
-        Self::Have,
     ];
 }
 

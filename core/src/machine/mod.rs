@@ -443,7 +443,6 @@ impl Machine {
             TorrentTimer::Metadata => torrent.on_metadata_timer(cx, peers),
             TorrentTimer::Web => torrent.on_web_timer(cx),
             TorrentTimer::Pex => torrent.on_pex_timer(cx, peers),
-            TorrentTimer::Have => torrent.tell_untold(cx, peers),
             TorrentTimer::Store => torrent.on_store_timer(cx),
             TorrentTimer::Endgame => torrent.on_endgame_timer(cx, peers),
             TorrentTimer::Progress => {

@@ -8,7 +8,6 @@ mod error;
 mod extended;
 mod fast;
 mod flow;
-mod haves;
 mod requests;
 mod send_queue;
 mod uploads;
@@ -16,7 +15,6 @@ mod worth;
 
 pub use error::PeerError;
 pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
-pub(crate) use haves::HAVE_DELAY;
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
 pub(crate) use uploads::QUEUE_MAX;
@@ -31,7 +29,7 @@ use crate::id::{InfoHash, PeerId};
 use crate::key::{PeerKey, Slab, TorrentKey};
 use crate::limit::Mover;
 use crate::output::Output;
-use crate::piece::{BlockRef, PieceIndex};
+use crate::piece::BlockRef;
 use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Decoder, Handshake, HandshakeDecoder, Message, RESERVED, Socks5};
@@ -114,8 +112,6 @@ pub(crate) struct Open {
     pub(crate) wanted_count: u32,
     pub(crate) flow: Flow,
     pub(crate) fast: Fast,
-    /// Pieces that we have come to have and it is still to be told of.
-    untold: Vec<PieceIndex>,
     pub(crate) requests: Requests,
     pub(crate) uploads: Uploads,
     /// Payload received.
@@ -210,7 +206,6 @@ impl Peer {
             wanted_count: 0,
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
-            untold: Vec::new(),
             requests: Requests::new(now, cx.config.requests_max),
             uploads: Uploads::default(),
             down: Rate::new(now),
@@ -353,7 +348,6 @@ impl Peer {
         let Some(open) = self.open_mut().filter(|open| open.flow.am_choking) else { return false };
         open.flow.am_choking = false;
         open.unchoked_at = Some(cx.now);
-        self.tell_untold(cx);
         self.send(cx, Message::Unchoke);
         true
     }

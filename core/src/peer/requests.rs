@@ -19,12 +19,6 @@ const DEPTH_MIN: usize = 4;
 /// The part of the pipeline that is filled at once: a sixteenth, which the slack more than covers.
 const FILL_SHARE: usize = 16;
 
-/// How much of a short pipeline may be free before it is filled, and the part of it that this is at
-/// most: a slow peer's blocks are asked for some at a time too, and three quarters of them cover any round
-/// trip of up to 1.5 seconds.
-const FREE_MAX: usize = 2;
-const FREE_SHARE: usize = 4;
-
 /// What the pipeline holds beyond one round trip: covers a peer's busy disk and uneven networks.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -105,8 +99,7 @@ impl Requests {
         }
         let depth = self.target();
         let room = depth.saturating_sub(self.outstanding.len());
-        let free = (depth / FILL_SHARE).max(FREE_MAX.min(depth / FREE_SHARE));
-        if room > free { room } else { 0 }
+        if room > depth / FILL_SHARE { room } else { 0 }
     }
 
     /// How many are to be outstanding, if there is so much to ask for.
@@ -355,9 +348,8 @@ mod tests {
         blocks[..8].iter().for_each(|block| requests.add(at(0), *block));
         assert!(requests.rejected(blocks[7]) && !requests.rejected(blocks[7]));
         assert_eq!(requests.room(), 0);
-        blocks[..2].iter().for_each(|block| assert!(requests.answered(at(10), *block, 1 << 30)));
-        assert_eq!(requests.room(), 4, "two have come, and it may be two more each time");
-        blocks[2..7].iter().for_each(|block| assert!(requests.rejected(*block)));
+        assert!(requests.answered(at(10), blocks[0], 1 << 30) && requests.room() == 2);
+        blocks[1..7].iter().for_each(|block| assert!(requests.rejected(*block)));
         assert_eq!(requests.room(), 0);
         assert!(requests.retry() && !requests.retry());
         assert_eq!(requests.room(), DEPTH_START);

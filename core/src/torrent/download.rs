@@ -149,8 +149,6 @@ impl Download {
             open.requests.add(now, *block);
         }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
-        // The packet goes out in any case.
-        peer.tell_untold(cx);
         peer.set_snub_timer(cx);
     }
 

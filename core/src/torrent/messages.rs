@@ -7,7 +7,7 @@ use crate::cx::{Cx, TimerKey, TorrentTimer};
 use crate::job::{BlockDigest, DiskError, StoreError};
 use crate::key::PeerKey;
 use crate::output::{CloseReason, Event};
-use crate::peer::{HAVE_DELAY, Open, Peer, PeerError, Peers};
+use crate::peer::{Open, Peer, PeerError, Peers};
 use crate::piece::PieceIndex;
 use crate::torrent::verdict::Giver;
 use crate::wire::Message;
@@ -56,8 +56,6 @@ impl Torrent {
             }
             Message::NotInterested => {
                 open.flow.peer_interested = false;
-                // There may be something for it among what it has not been told of.
-                peer.tell_untold(cx);
                 if peer.choke(cx) {
                     self.unchoked_count -= 1;
                     self.slots_changed = true;
@@ -252,33 +250,23 @@ impl Torrent {
         self.on_hashed(cx);
         files.into_iter().for_each(|file| self.tell_file(cx, file));
         let was_wanted = !self.choosing.skips(piece);
-        let mut is_put_off = false;
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             let Some(open) = peer.open_mut() else { continue };
-            if !open.pieces.has(piece) {
+            if open.pieces.has(piece) {
+                if was_wanted {
+                    open.wanted_count = open.wanted_count.saturating_sub(1);
+                    peer.update_interest(cx);
+                }
+            } else {
                 // Who has the piece need not know that we have it too.
-                is_put_off |= peer.tell_have(cx, piece);
-            } else if was_wanted {
-                open.wanted_count = open.wanted_count.saturating_sub(1);
-                peer.update_interest(cx);
+                peer.send(cx, Message::Have { index: piece.get() });
             }
             if peer.does_not_read() {
                 cx.close(*key, CloseReason::Violation(PeerError::DoesNotRead));
             }
         }
-        let timer = TimerKey::Torrent(self.key, TorrentTimer::Have);
-        if is_put_off && cx.timers.get(timer).is_none() {
-            cx.timers.set(timer, cx.now + HAVE_DELAY);
-        }
         self.complete_if_whole(cx, peers);
-    }
-
-    /// Tells every peer of the pieces that it has not been told of.
-    pub(crate) fn tell_untold(&self, cx: &mut Cx, peers: &mut Peers) {
-        for key in &self.peers {
-            peers.get_mut(*key).into_iter().for_each(|peer| peer.tell_untold(cx));
-        }
     }
 
     /// If every piece that is wanted is there, the torrent seeds from now on.
@@ -298,7 +286,6 @@ impl Torrent {
                 cx.close(*key, CloseReason::Redundant);
             }
         }
-        self.tell_untold(cx, peers);
         self.tell_upload_only(cx, peers);
         cx.timers.clear(TimerKey::Torrent(self.key, TorrentTimer::Save));
         self.saving.complete();

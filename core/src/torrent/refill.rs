@@ -16,16 +16,15 @@ impl Torrent {
             let was_endgame = download.picker.in_endgame();
             // Who owes blocks for too long comes last. Else whoever gives nothing could have a piece that
             // one peer alone is asked for, be given up on, and have it again, time after time.
-            let mut snubbed = Vec::new();
-            for key in &self.peers {
-                let Some(peer) = peers.get_mut(*key) else { continue };
-                match peer.open() {
-                    Some(open) if open.requests.snubbed => snubbed.push(*key),
-                    Some(_) | None => download.fill(cx, peer),
+            for is_snubbed in [false, true] {
+                for key in &self.peers {
+                    let peer = peers.get_mut(*key);
+                    let peer = peer
+                        .filter(|peer| peer.open().is_some_and(|open| open.requests.snubbed) == is_snubbed);
+                    if let Some(peer) = peer {
+                        download.fill(cx, peer);
+                    }
                 }
-            }
-            for key in snubbed {
-                peers.get_mut(key).into_iter().for_each(|peer| download.fill(cx, peer));
             }
             // What the first peers were not given they may share once nothing else is left.
             download.note_endgame(cx, &self.down, was_endgame);
