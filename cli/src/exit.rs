@@ -1,6 +1,7 @@
 //! How a run ends: the exit codes that scripts depend on, and the one line that says why.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -94,6 +95,17 @@ impl Failure {
     #[must_use]
     pub fn of_fetch(url: &str, error: &FetchError) -> Self {
         Self::new(Exit::Input, url, error)
+    }
+
+    /// Nothing is overwritten unasked, nor written to where a link leads.
+    ///
+    /// # Errors
+    /// When something is at `path` and nobody has said `force`.
+    pub fn unless_free(path: &Path, force: bool) -> Result<(), Self> {
+        if !force && fs::symlink_metadata(path).is_ok() {
+            return Err(Self::new(Exit::Refused, path.display(), "is there already; --force overwrites it"));
+        }
+        Ok(())
     }
 
     /// The file `path` could not be written.

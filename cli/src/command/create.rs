@@ -31,9 +31,7 @@ pub fn run(args: &CreateArgs) -> Result<Exit, Failure> {
         None => default_name(&args.path)?,
     };
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.torrent")));
-    if !args.force && fs::symlink_metadata(&output).is_ok() {
-        return Err(Failure::new(Exit::Refused, output.display(), "is there already; --force overwrites it"));
-    }
+    Failure::unless_free(&output, args.force)?;
     if listing.skipped_count > 0 {
         let (name, count) = (escaped(&name), listing.skipped_count);
         out::tell(&format!("{name}: left out, as symbolic links or special files: {count}"));

@@ -1,7 +1,6 @@
 //! `peerless magnet TORRENT` prints its magnet link; `peerless magnet LINK --output FILE` gets the
 //! metadata from peers and writes the torrent.
 
-use std::fs;
 use std::path::PathBuf;
 
 use peerless_core::Purpose;
@@ -22,10 +21,7 @@ use crate::source::Source;
 pub fn run(args: MagnetArgs, signals: &Signals) -> Result<Exit, Failure> {
     match (Source::parse(&args.torrent)?, &args.output) {
         (Source::Magnet(_), Some(output)) => {
-            if !args.force && fs::symlink_metadata(output).is_ok() {
-                let why = "is there already; --force overwrites it";
-                return Err(Failure::new(Exit::Refused, output.display(), why));
-            }
+            Failure::unless_free(output, args.force)?;
             let output = TorrentFile { path: output.clone(), force: args.force };
             Ok(get(args, output, signals))
         }

@@ -21,7 +21,7 @@ use explain::{Explanation, explain};
 /// When it can't be read, is no recording, or diverges; when a picture or a copy can't be made.
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     for path in args.picture.iter().chain(&args.anonymize) {
-        must_be_free(path, args.force)?;
+        Failure::unless_free(path, args.force)?;
     }
     let recording = fs::read(&args.file).map_err(|error| Failure::unreadable(&args.file, &error))?;
     let is_looked_at = args.explain || args.picture.is_some();
@@ -54,14 +54,6 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 /// Nobody has looked where the time went.
 const fn unlooked(replayed: Replayed) -> Explanation {
     Explanation { replayed, torrents: Vec::new(), moments: Vec::new() }
-}
-
-/// Nothing is overwritten unasked.
-fn must_be_free(path: &Path, force: bool) -> Result<(), Failure> {
-    if path.exists() && !force {
-        return Err(Failure::new(Exit::Refused, path.display(), "is there already; --force overwrites it"));
-    }
-    Ok(())
 }
 
 fn failure(file: &Path, error: ReplayError) -> Failure {

@@ -82,13 +82,7 @@ fn read(path: &Path) -> Result<Scenario, Failure> {
 /// Makes the folder of the pictures and sees that there is room for them, before time is spent.
 fn make_room(dir: &Path, force: bool) -> Result<(), Failure> {
     fs::create_dir_all(dir).map_err(|error| Failure::unwritable(dir, &error))?;
-    let taken = picture::NAMES.iter().map(|name| dir.join(name)).find(|path| path.exists());
-    match taken.filter(|_| !force) {
-        Some(path) => {
-            Err(Failure::new(Exit::Refused, path.display(), "is there already; --force overwrites it"))
-        }
-        None => Ok(()),
-    }
+    picture::NAMES.iter().try_for_each(|name| Failure::unless_free(&dir.join(name), force))
 }
 
 fn write_pictures(dir: &Path, report: &Report) -> Result<(), Failure> {

@@ -165,6 +165,11 @@ fn a_recording_replays_and_tells_when_it_is_another() {
     let outputs = |text: &str| text.split_once(" calls, ").unwrap().1.to_owned();
     assert_eq!(outputs(folder.run(&["replay", "copy"]).done()), outputs(same.done()));
     folder.run(&["replay", "rec", "--anonymize", "rec"]).failed(11, "rec");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("elsewhere", folder.path().join("link")).unwrap();
+        folder.run(&["replay", "rec", "--anonymize", "link"]).failed(11, "link");
+    }
     // A flipped bit is never taken for what the session did: the frames' digests tell. One in a frame's
     // length can look as if the recording had been cut off in that frame, which is told too.
     let recording = folder.read("rec");
