@@ -137,6 +137,8 @@ pub struct Replay {
     session: Session,
     now: Instant,
     streams: BTreeMap<PeerKey, Stream>,
+    /// What the last call had from a peer.
+    received: Vec<u8>,
     /// Of all outputs, and of all that was sent.
     digest: Digest,
     sent_digest: Digest,
@@ -180,6 +182,7 @@ impl Replay {
             session: Session::with_seeds(config, seeds, now),
             now,
             streams: BTreeMap::new(),
+            received: Vec::new(),
             digest: Digest::default(),
             sent_digest: Digest::default(),
             sum: Replayed { call_count: 1, output_count: 0, time: passed, cut_len, end },
@@ -259,6 +262,16 @@ impl Replay {
         Some((self.now + record.passed, record.call))
     }
 
+    /// What the last call had from a peer, nothing if it was of another kind.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Those who have said something and are still connected.
+    pub(super) fn speakers(&self) -> impl Iterator<Item = PeerKey> {
+        self.streams.keys().copied()
+    }
+
     /// The record that begins here, and where the next one does.
     fn read(&self, at: usize) -> Option<(Record, usize)> {
         let geometries = |key| self.session.metainfo(key).map(|metainfo| *metainfo.geometry());
@@ -268,7 +281,7 @@ impl Replay {
     }
 
     fn perform(&mut self, now: Instant, call: Call) -> Result<(), ReplayError> {
-        let mut bytes = Vec::new();
+        self.received.clear();
         if let Call::Received(peer, runs) = &call {
             let new = || Stream::new(self.session.negotiation(*peer));
             let stream = self.streams.entry(*peer).or_insert_with(new);
@@ -276,13 +289,13 @@ impl Replay {
                 let (call, program) = (self.sum.call_count, self.program.clone());
                 return Err(ReplayError::Unknown { call, program });
             };
-            bytes = unpacked;
+            self.received = unpacked;
         } else if let Call::Closed(peer, _) = &call {
             self.streams.remove(peer);
         } else if let Call::Sent(peer, len, digest) = &call {
             self.compare_sent(*peer, *len, *digest)?;
         }
-        self.torrents.extend(tell(&mut self.session, now, call, &bytes));
+        self.torrents.extend(tell(&mut self.session, now, call, &self.received));
         Ok(())
     }
 

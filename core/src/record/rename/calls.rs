@@ -21,6 +21,10 @@ impl Words {
         SocketAddr::new(self.ips.rename(addr.ip()), addr.port())
     }
 
+    fn addrs(&mut self, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
+        addrs.iter().map(|addr| self.addr(*addr)).collect()
+    }
+
     pub(super) fn config(&mut self, config: &Config) -> Config {
         let Route { bind, proxy } = config.route.clone();
         let bind = bind.ip().map_or(Bind::ANY, |ip| Bind::to(self.ips.rename(ip)));
@@ -70,7 +74,7 @@ impl Words {
             choice,
             tiers: self.tiers(&tiers),
             web_seeds: self.urls(&web_seeds),
-            peers: peers.into_iter().map(|addr| self.addr(addr)).collect(),
+            peers: self.addrs(&peers),
             hosts: self.hosts(&hosts),
         })
     }
@@ -96,7 +100,7 @@ impl Words {
             choice,
             tiers: self.tiers(&tiers),
             web_seeds: self.urls(&web_seeds),
-            peers: peers.into_iter().map(|addr| self.addr(addr)).collect(),
+            peers: self.addrs(&peers),
             hosts: self.hosts(&hosts),
             metadata_only,
         }
@@ -154,8 +158,7 @@ impl Words {
             }
             JobDone::Scraped { number, result } => JobDone::Scraped { number, result: self.fetched(result) },
             JobDone::Resolved { whom, host, port, result } => {
-                let addrs = result.map(|addrs| addrs.into_iter().map(|addr| self.addr(addr)).collect());
-                let result = addrs.map_err(|why| Self::text(&why));
+                let result = result.map(|addrs| self.addrs(&addrs)).map_err(|why| Self::text(&why));
                 JobDone::Resolved { whom, host: self.host(&host), port, result }
             }
             JobDone::Fetched { torrent, seed, run, blocks, result } => {

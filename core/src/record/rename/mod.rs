@@ -19,9 +19,7 @@ use std::hash::Hasher;
 use self::stream::{Infos, Listener, Patches};
 use self::words::Words;
 use super::call::Call;
-use super::codec::PAYLOAD_LEN_MAX;
 use super::digest::Digest;
-use super::payload::{Run, Stream};
 use super::replay::tell;
 use super::{RecordingEnd, Replay, ReplayError, Step, kind, replay};
 use crate::config::Config;
@@ -92,18 +90,12 @@ pub fn renamed(recording: &[u8], salt: u64) -> Result<Vec<u8>, RenameError> {
     let (original, first) = Replay::born(recording)?;
     let config = Config { record: true, record_len_max: u64::MAX, ..words.config(&first.1) };
     let session = Session::with_seeds(config, seeds, original.now());
-    let mut side = Side {
-        original,
-        session,
-        words,
-        patches,
-        streams: BTreeMap::new(),
-        granted: BTreeSet::new(),
-        recording: Vec::new(),
-    };
+    let mut side =
+        Side { original, session, words, patches, granted: BTreeSet::new(), recording: Vec::new() };
     while side.step()? {}
+    let before = side.original.sum();
     let renamed = side.end();
-    let (before, after) = (replay(recording)?, replay(&renamed)?);
+    let after = replay(&renamed)?;
     // Fast sets are calls that the other has not.
     if after.output_count == before.output_count && after.call_count >= before.call_count {
         Ok(renamed)
@@ -112,21 +104,22 @@ pub fn renamed(recording: &[u8], salt: u64) -> Result<Vec<u8>, RenameError> {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "no other call has a torrent's metadata")]
 /// Goes through the recording and sees all that is named in it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other call has a torrent's metadata")]
 fn heard(
     mut original: Replay,
     words: &mut Words,
     config: &Config,
 ) -> Result<(BTreeMap<PeerKey, Listener>, Infos), RenameError> {
-    let (mut streams, mut listeners, mut infos) = (BTreeMap::new(), BTreeMap::new(), Infos::new());
+    let (mut listeners, mut infos) = (BTreeMap::new(), Infos::new());
     words.config(config);
     while let Some((_, call)) = original.next_call() {
         let number = original.sum().call_count;
-        if let Call::Received(peer, runs) = &call {
-            let bytes = unpacked(&mut streams, &original, *peer, runs)?;
-            let new = || Listener::new(original.session().negotiation(*peer));
-            listeners.entry(*peer).or_insert_with(new).hear(&bytes);
+        let speaker = if let Call::Received(peer, _) = &call { Some(*peer) } else { None };
+        if let Some(peer) = speaker {
+            // Before the first bytes: whether they are a proxy's.
+            let new = || Listener::new(original.session().negotiation(peer));
+            listeners.entry(peer).or_insert_with(new);
         }
         let metainfo = match &call {
             Call::AddTorrent(add) => Some(&add.metainfo),
@@ -134,9 +127,11 @@ fn heard(
             _ => None,
         };
         infos.extend(metainfo.and_then(|metainfo| words.info(metainfo)));
-        let closed = if let Call::Closed(peer, _) = &call { Some(*peer) } else { None };
         words.call(call).ok_or(RenameError::Different { call: number })?;
-        forget(&mut streams, closed, original.step()?.as_ref());
+        original.step()?;
+        if let Some(listener) = speaker.and_then(|peer| listeners.get_mut(&peer)) {
+            listener.hear(original.received());
+        }
     }
     // What is left is no call.
     original.step()?;
@@ -147,39 +142,12 @@ fn heard(
     Ok((listeners, infos))
 }
 
-/// The bytes that a record stands for.
-fn unpacked(
-    streams: &mut BTreeMap<PeerKey, Stream>,
-    original: &Replay,
-    peer: PeerKey,
-    runs: &[Run<Vec<u8>>],
-) -> Result<Vec<u8>, RenameError> {
-    let stream = streams.entry(peer).or_insert_with(|| Stream::new(original.session().negotiation(peer)));
-    let number = original.sum().call_count;
-    stream.unpack(runs, PAYLOAD_LEN_MAX).ok_or(RenameError::Different { call: number })
-}
-
-/// Connections that are closed have no stream any more.
-fn forget(streams: &mut BTreeMap<PeerKey, Stream>, closed: Option<PeerKey>, step: Option<&Step>) {
-    if let Some(peer) = closed {
-        streams.remove(&peer);
-    }
-    if let Some(Step::Outputs(outputs)) = step {
-        for output in outputs {
-            if let Output::Close { peer, .. } = output {
-                streams.remove(peer);
-            }
-        }
-    }
-}
-
 /// The recorded session and the one with other names, side by side.
 struct Side {
     original: Replay,
     session: Session,
     words: Words,
     patches: BTreeMap<PeerKey, Patches>,
-    streams: BTreeMap<PeerKey, Stream>,
     /// Peers whose allowed fast set has been told.
     granted: BTreeSet<PeerKey>,
     recording: Vec<u8>,
@@ -189,17 +157,13 @@ impl Side {
     /// Both take a step; false at the end.
     fn step(&mut self) -> Result<bool, RenameError> {
         let Some((now, call)) = self.original.next_call() else { return Ok(false) };
-        let mut bytes = Vec::new();
-        if let Call::Received(peer, runs) = &call {
-            bytes = unpacked(&mut self.streams, &self.original, *peer, runs)?;
-            self.patches.entry(*peer).or_default().apply(&mut bytes);
-        }
-        let closed = if let Call::Closed(peer, _) = &call { Some(*peer) } else { None };
-        let step = self.original.step()?;
-        forget(&mut self.streams, closed, step.as_ref());
-        if let Some(Step::Outputs(outputs)) = &step {
-            self.compare(outputs)?;
+        if let Some(Step::Outputs(outputs)) = self.original.step()? {
+            self.compare(&outputs)?;
             return Ok(true);
+        }
+        let mut bytes = self.original.received().to_vec();
+        if let Call::Received(peer, _) = &call {
+            self.patches.entry(*peer).or_default().apply(&mut bytes);
         }
         self.grant(now, &call);
         let different = RenameError::Different { call: self.original.sum().call_count };
@@ -233,7 +197,7 @@ impl Side {
         if let Call::Received(peer, _) = call {
             peers.extend(Some(*peer).filter(|key| !self.granted.contains(key)));
         } else if let Call::Done(JobDone::Metadata { .. }) = call {
-            peers.extend(self.streams.keys().filter(|key| !self.granted.contains(key)));
+            peers.extend(self.original.speakers().filter(|key| !self.granted.contains(key)));
         }
         for key in peers {
             let session = self.original.session();
