@@ -104,14 +104,19 @@ impl Requests {
 
     /// How many are to be outstanding, if there is so much to ask for.
     pub(crate) fn target(&self) -> usize {
-        if self.snubbed { 1 } else { self.depth.min(self.kept_max).min(self.asked_max).max(1) }
+        if self.snubbed { 1 } else { self.depth.min(self.window()) }
+    }
+
+    /// The most that may be outstanding, by what the peer keeps and what we ask for.
+    fn window(&self) -> usize {
+        self.kept_max.min(self.asked_max).max(1)
     }
 
     /// Whether more requests at once would bring more than this `rate`, in bytes per second, and neither
     /// the peer nor we have room for them: what is outstanding lasts no longer than the path takes
     /// twice.
     pub(crate) fn is_window_full(&self, rate: u64) -> bool {
-        let max = self.kept_max.min(self.asked_max).max(1);
+        let max = self.window();
         let Some(path_time) = self.path_time.filter(|_| !self.snubbed && self.target() >= max) else {
             return false;
         };
