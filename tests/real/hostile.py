@@ -7,6 +7,7 @@
 Prints a line per connection.
 """
 
+import os
 import random
 import socketserver
 import sys
@@ -14,9 +15,14 @@ import sys
 garbage = random.Random(1).randbytes(65536)
 
 
+def say(line):
+    # In one call, since threads that print side by side mix up their lines.
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 class Peer(socketserver.BaseRequestHandler):
     def handle(self):
-        print("peer from", self.client_address[0], flush=True)
+        say(f"peer from {self.client_address[0]}")
         try:
             self.request.sendall(garbage)
             while self.request.recv(65536):
@@ -27,7 +33,7 @@ class Peer(socketserver.BaseRequestHandler):
 
 class Tracker(socketserver.StreamRequestHandler):
     def handle(self):
-        print("request from", self.client_address[0], flush=True)
+        say(f"request from {self.client_address[0]}")
         try:
             while self.rfile.readline().strip():
                 pass
@@ -38,7 +44,7 @@ class Tracker(socketserver.StreamRequestHandler):
 
 class Mute(socketserver.BaseRequestHandler):
     def handle(self):
-        print("request from", self.client_address[0], flush=True)
+        say(f"request from {self.client_address[0]}")
         try:
             while self.request.recv(65536):
                 pass
@@ -54,5 +60,5 @@ class Server(socketserver.ThreadingTCPServer):
 if __name__ == "__main__":
     handler = {"peer": Peer, "tracker": Tracker, "mute": Mute}[sys.argv[1]]
     with Server(("0.0.0.0", int(sys.argv[2])), handler) as server:
-        print("ready", flush=True)
+        say("ready")
         server.serve_forever()
