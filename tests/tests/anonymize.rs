@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use peerless_core::bitfield::Bitfield;
 use peerless_core::{Config, InfoHash, IpFamily, Replay, renamed, replay, unsealed_recording};
 use peerless_sim::link::{Net, NodeId, Speed};
 use peerless_sim::puppet::{Plan, Serve};
@@ -138,15 +139,19 @@ fn who_may_have_pieces_while_choked_still_may() {
     let sample = Sample::new(1, 800_000, 16_384);
     let mut swarm = Swarm::new(1, Net::default());
     let config = Config { record: true, upload_slots: 1, upload_slots_max: 1, ..Config::default() };
-    let seed = swarm.add_host(config, Speed { up: 50_000, down: 50_000 });
-    swarm.host_mut(seed).disk.insert_full(&sample);
-    swarm.start(seed, &sample, Role::seed());
-    let addr = swarm.addr(seed);
+    let giver = swarm.add_host(config, Speed { up: 50_000, down: 50_000 });
+    // All but a piece: seeds grant nothing.
+    let geometry = sample.metainfo.geometry();
+    let mut there = Bitfield::full(geometry.piece_count());
+    geometry.piece(0).map(|piece| there.remove(piece));
+    swarm.host_mut(giver).disk.insert_with(&sample, there);
+    swarm.start(giver, &sample, Role::leech(&[]));
+    let addr = swarm.addr(giver);
     for _ in 0..8 {
         swarm.add_leech(&sample, &[addr]);
     }
     swarm.run_for(MINUTE);
-    let recording = swarm.host(seed).disk.recording().to_vec();
+    let recording = swarm.host(giver).disk.recording().to_vec();
     let renamed = is_the_same(&recording);
     let calls = |recording: &[u8]| replay(recording).expect("it is whole").call_count;
     assert_eq!(calls(&renamed) - calls(&recording), 8, "each leech's set is told");

@@ -57,6 +57,10 @@ impl Torrent {
 
     /// Lets a choked peer that has next to nothing have a few pieces, so that it gets something to
     /// give. Which ones is decided by its address, so that it can't have others by coming again.
+    ///
+    /// That is for leeches, whose slots are for those who give. A seed gives newcomers their first
+    /// pieces by its slots, and in a new swarm it is the only one to have most pieces: what it granted
+    /// to each would be so many copies of the same few, sent before the rest is out once.
     pub(super) fn grant_fast(&self, cx: &mut Cx, peer: &mut Peer) {
         let (geometry, ip, info_hash) = (self.storage.metainfo.geometry(), peer.addr.ip(), self.info_hash());
         let Some(open) = peer.open_mut().filter(|open| open.fast.is_on && open.flow.am_choking) else {
@@ -64,8 +68,7 @@ impl Torrent {
         };
         if open.fast.has_granted()
             || open.pieces.count() as usize >= GRANTED_MAX
-            || !self.takes_peers()
-            || self.is_super_seeding()
+            || !matches!(self.phase, Phase::Leeching(_))
         {
             return;
         }
@@ -196,10 +199,10 @@ mod tests {
 
     #[test]
     fn a_newcomer_is_granted_pieces_and_gets_them_while_choked() {
-        let (mut lab, peer) = choked("xxxx");
+        let (mut lab, peer) = choked("xxxx.");
         assert_eq!(
             lab.heard(peer),
-            ["haveall", "hello", "allowed fast 0", "allowed fast 1", "allowed fast 2", "allowed fast 3"]
+            ["bitfield", "hello", "allowed fast 0", "allowed fast 1", "allowed fast 2", "allowed fast 3"]
         );
         lab.say(peer, Message::Interested);
         lab.say(peer, Message::Request { index: 2, begin: 0, len: BLOCK });
@@ -214,13 +217,20 @@ mod tests {
 
     #[test]
     fn who_has_enough_to_give_is_granted_nothing_and_every_request_is_answered() {
-        let (mut lab, _) = choked(&"x".repeat(30));
+        let (mut lab, _) = choked(&format!("{}.", "x".repeat(30)));
         let peer = lab.modern_peer(3);
         let bits = lab.pieces(&"x".repeat(10)).to_wire();
         lab.say(peer, Message::Bitfield { bits: &bits });
         lab.say(peer, Message::Interested);
         lab.say(peer, Message::Request { index: 20, begin: 0, len: BLOCK });
-        assert_eq!(lab.heard(peer), ["haveall", "hello", "reject 20 0"]);
+        assert_eq!(lab.heard(peer), ["bitfield", "hello", "reject 20 0"]);
+    }
+
+    #[test]
+    fn a_seed_grants_nothing() {
+        let (mut lab, peer) = choked("xxxx");
+        lab.say(peer, Message::Request { index: 2, begin: 0, len: BLOCK });
+        assert_eq!(lab.heard(peer), ["haveall", "hello", "reject 2 0"]);
     }
 
     #[test]

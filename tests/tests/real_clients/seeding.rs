@@ -1,5 +1,7 @@
 //! When a seed stops, and to whom it gives, with libtorrent's leeches.
 
+use std::fs::File;
+
 use peerless_tests::real::libtorrent::{self, Libtorrent};
 use peerless_tests::real::{
     Client, Host, Lab, Payload, PayloadKind, Peerless, Program, Runtime, STEP_TIMEOUT, TRANSFER_TIMEOUT,
@@ -16,7 +18,7 @@ under_both_runtimes! {
     choking("round-robin") => gives_round_robin_to_libtorrents,
     choking("fastest") => gives_to_the_fastest_of_libtorrents,
     choking("anti-leech") => gives_to_those_near_start_or_end_of_libtorrents,
-    slots => chokes_libtorrents_without_a_slot_and_grants_them_pieces,
+    slots => chokes_libtorrents_without_a_slot_and_grants_them_pieces_while_it_leeches,
 }
 
 /// A libtorrent that knows us alone.
@@ -90,24 +92,26 @@ fn choking(order: &str, runtime: Runtime) {
     stop_seed(&mut seed);
 }
 
-/// Nine of ours have its eight slots when libtorrent comes: it gets the pieces that BEP 6 computes for its
-/// address while it is choked.
+/// Ours misses a piece that nobody has, so it is a leech, and nine others of ours have its eight slots when
+/// libtorrent comes: it gets the pieces that BEP 6 computes for its address while it is choked.
 fn slots(runtime: Runtime) {
     const CROWD: usize = 9;
     let lab = Lab::new("slots");
     let one = Payload::of(&lab, PayloadKind::One);
-    let host = lab.host("seed");
-    one.link_into(&host.dir);
-    let seed = Peerless::seed(&lab, &host, runtime, &[&one]).args(["--no-trackers", "--max-up", "50K"]);
-    let mut seed = seed.args(["--no-pex"]).spawn(&lab);
-    let output = seed.output_path().to_owned();
+    let host = lab.host("giver");
+    one.copy_into(&host.dir);
+    let file = host.dir.join(one.top().file_name().expect("a name"));
+    File::options().write(true).open(file).and_then(|file| file.set_len(one.total_len() - 1)).expect("cut");
+    let giver = Peerless::download(&lab, &host, runtime, &[&one]).args(["--no-trackers", "--no-pex"]);
+    let mut giver = giver.args(["--max-up", "50K"]).spawn(&lab);
+    let output = giver.output_path().to_owned();
     let _crowd: Vec<Program> = (0..CROWD)
         .map(|_| {
             let leech = Peerless::download(&lab, &lab.host("crowd"), runtime, &[&one]);
             leech.args(["--no-trackers", "--no-pex"]).peer(host.address).spawn(&lab)
         })
         .collect();
-    seed.wait_for("the crowd", STEP_TIMEOUT, || {
+    giver.wait_for("the crowd", STEP_TIMEOUT, || {
         let progress = peerless::events(&output, "progress");
         progress.last().is_some_and(|event| event["peers"]["connected"] == CROWD)
     });
@@ -116,5 +120,6 @@ fn slots(runtime: Runtime) {
     let log = leech.errors();
     let before = log.split("<== PIECE").next().unwrap_or_default();
     assert!(before.contains("<== ALLOWED_FAST") && !before.contains("<== UNCHOKE"), "it has a slot");
-    stop_seed(&mut seed);
+    giver.signal("INT");
+    giver.expect_exit(7, STEP_TIMEOUT);
 }
