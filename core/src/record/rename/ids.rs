@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::spread::spread;
 use crate::id::PeerId;
 use crate::rng::Rng;
 
@@ -46,16 +47,18 @@ impl Ids {
         let (own_client, own) = parts(&self.own.0);
         let new_own = parts(&self.own.1).1;
         let mut renamed = BTreeMap::from([self.own]);
-        for (client, numbers) in by_client {
-            let end = (1_u128 << (8 * NUMBER_LEN)) - 1;
-            let mut put = |number: u128, new: u128| renamed.insert(whole(client, number), whole(client, new));
+        for (client, mut numbers) in by_client {
+            let mut put = |numbers: &BTreeSet<u128>, room| {
+                let others = spread(numbers, room, rng).into_iter();
+                renamed.extend(others.map(|(number, other)| (whole(client, number), whole(client, other))));
+            };
             if client == own_client {
-                let (below, above): (Vec<u128>, Vec<u128>) =
-                    numbers.into_iter().filter(|number| *number != own).partition(|number| *number < own);
-                spread(&below, 0, new_own, rng, &mut put);
-                spread(&above, new_own.saturating_add(1), end, rng, &mut put);
+                let mut above = numbers.split_off(&own);
+                above.remove(&own);
+                put(&above, new_own + 1..NUMBER_END);
+                put(&numbers, 0..new_own);
             } else {
-                spread(&numbers.into_iter().collect::<Vec<_>>(), 0, end, rng, &mut put);
+                put(&numbers, 0..NUMBER_END);
             }
         }
         self.renamed = Some(renamed);
@@ -64,6 +67,7 @@ impl Ids {
 
 /// How many bytes of an id its number has.
 const NUMBER_LEN: usize = 12;
+const NUMBER_END: u128 = 1 << (8 * NUMBER_LEN);
 
 /// What tells the client, and the number behind it. Where nobody says what an id tells, its first bytes are
 /// taken for it.
@@ -78,23 +82,6 @@ fn whole(client: &[u8], number: u128) -> Id {
     let bytes = number.to_be_bytes();
     id.iter_mut().rev().zip(bytes.iter().rev()).take(NUMBER_LEN).for_each(|(to, from)| *to = *from);
     id
-}
-
-/// Numbers by chance for these, in the same order, from `start` up to `end`.
-fn spread(
-    numbers: &[u128],
-    start: u128,
-    end: u128,
-    rng: &mut Rng,
-    put: &mut impl FnMut(u128, u128) -> Option<Id>,
-) {
-    let step = (end.saturating_sub(start) / (numbers.len() as u128).max(1)).max(1);
-    let mut at = start;
-    for number in numbers {
-        let chance = (0..3).fold(0, |chance, _| chance << 32 | u128::from(rng.next_u32()));
-        put(*number, at + chance % step);
-        at += step;
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::spread::spread;
 use crate::names::is_stand_in;
 use crate::rng::Rng;
 
@@ -34,7 +35,7 @@ const RUNS_V4: [([u8; 4], bool); 18] = [
 ];
 
 /// The same by the first 64 bits of IPv6.
-const RUNS_V6: [(u64, bool); 9] = [
+const RUNS_V6: [(u128, bool); 9] = [
     (0, false),
     (0x0100_0000_0000_0001, true),
     (0x2000_0000_0000_0000, true),
@@ -88,20 +89,19 @@ impl Ips {
 
     /// All have been seen.
     pub(super) fn settle(&mut self, rng: &mut Rng) {
-        let v4: BTreeSet<u64> = self.seen.iter().filter_map(|ip| bits_v4(*ip)).collect();
+        let v4: BTreeSet<u128> = self.seen.iter().filter_map(|ip| bits_v4(*ip)).collect();
         let v4 = spread_runs(&v4, 8, 32, &RUNS_V4.map(|(ip, moves)| (bits(ip), moves)), rng);
         let seen_v6 = || self.seen.iter().filter_map(|ip| halves(*ip));
         let networks = seen_v6().map(|(network, _)| network).collect();
         let networks = spread_runs(&networks, 0, 64, &RUNS_V6, rng);
-        let mut hosts: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        let mut hosts: BTreeMap<u128, BTreeSet<u128>> = BTreeMap::new();
         for (network, host) in seen_v6() {
             hosts.entry(network).or_default().insert(host);
         }
         let mut renamed = BTreeMap::new();
         for (network, hosts) in hosts {
-            let spread: BTreeMap<u64, u64> = spread(&hosts, 1, 1 << 62, rng).into_iter().collect();
             let to = networks.get(&network).copied().unwrap_or(network);
-            for (host, to_host) in spread {
+            for (host, to_host) in spread(&hosts, 1..1 << 62, rng) {
                 let host = ip_v6(network, host);
                 let is_fixed = network_is_fixed(network) || is_stand_in(host);
                 renamed.insert(host, if is_fixed { host } else { ip_v6(to, to_host) });
@@ -112,30 +112,29 @@ impl Ips {
     }
 }
 
-fn bits(octets: [u8; 4]) -> u64 {
+fn bits(octets: [u8; 4]) -> u128 {
     Ipv4Addr::from(octets).to_bits().into()
 }
 
-fn bits_v4(ip: IpAddr) -> Option<u64> {
+fn bits_v4(ip: IpAddr) -> Option<u128> {
     if let IpAddr::V4(ip) = ip { Some(ip.to_bits().into()) } else { None }
 }
 
-fn ip_v4(bits: u64) -> IpAddr {
+fn ip_v4(bits: u128) -> IpAddr {
     Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()).into()
 }
 
 /// Network and host.
-fn halves(ip: IpAddr) -> Option<(u64, u64)> {
+fn halves(ip: IpAddr) -> Option<(u128, u128)> {
     let IpAddr::V6(ip) = ip else { return None };
-    let [high, low] = [ip.to_bits() >> 64, ip.to_bits() & u128::from(u64::MAX)];
-    Some((u64::try_from(high).ok()?, u64::try_from(low).ok()?))
+    Some((ip.to_bits() >> 64, ip.to_bits() & u128::from(u64::MAX)))
 }
 
-fn ip_v6(network: u64, host: u64) -> IpAddr {
-    Ipv6Addr::from_bits(u128::from(network) << 64 | u128::from(host)).into()
+fn ip_v6(network: u128, host: u128) -> IpAddr {
+    Ipv6Addr::from_bits(network << 64 | host).into()
 }
 
-fn network_is_fixed(network: u64) -> bool {
+fn network_is_fixed(network: u128) -> bool {
     let run = RUNS_V6.iter().rev().find(|(start, _)| *start <= network);
     run.is_none_or(|(_, moves)| !moves)
 }
@@ -143,45 +142,30 @@ fn network_is_fixed(network: u64) -> bool {
 /// Others for these numbers of `len` bits: within their run, those that differ in the last `host_len` bits
 /// alone still do, and all in the same order.
 fn spread_runs(
-    numbers: &BTreeSet<u64>,
+    numbers: &BTreeSet<u128>,
     host_len: u32,
     len: u32,
-    runs: &[(u64, bool)],
+    runs: &[(u128, bool)],
     rng: &mut Rng,
-) -> BTreeMap<u64, u64> {
+) -> BTreeMap<u128, u128> {
     let mut renamed = BTreeMap::new();
-    let end = u128::from(u64::MAX >> (64 - len)) + 1;
     for (index, (start, moves)) in runs.iter().enumerate() {
-        let stop = runs.get(index + 1).map_or(end, |(start, _)| u128::from(*start));
-        let within = || numbers.range(*start..).take_while(|number| u128::from(**number) < stop).copied();
+        let end = runs.get(index + 1).map_or(1 << len, |(start, _)| *start);
+        let within = || numbers.range(*start..end).copied();
         if !moves {
             renamed.extend(within().map(|number| (number, number)));
             continue;
         }
-        let networks: BTreeSet<u64> = within().map(|number| number >> host_len).collect();
-        let room = u64::try_from((stop - u128::from(*start)) >> host_len).unwrap_or(u64::MAX);
-        for (network, to) in spread(&networks, start >> host_len, room, rng) {
+        let networks: BTreeSet<u128> = within().map(|number| number >> host_len).collect();
+        for (network, to) in spread(&networks, start >> host_len..end >> host_len, rng) {
             let hosts = within().filter(|number| number >> host_len == network);
-            let hosts: BTreeSet<u64> = hosts.map(|number| number & !(u64::MAX << host_len)).collect();
-            let spread = spread(&hosts, 0, 1 << host_len, rng);
-            renamed.extend(
-                spread
-                    .into_iter()
-                    .map(|(host, to_host)| (network << host_len | host, to << host_len | to_host)),
-            );
+            let hosts: BTreeSet<u128> = hosts.map(|number| number & ((1 << host_len) - 1)).collect();
+            let others = spread(&hosts, 0..1 << host_len, rng).into_iter();
+            renamed
+                .extend(others.map(|(host, to_host)| (network << host_len | host, to << host_len | to_host)));
         }
     }
     renamed
-}
-
-/// Numbers by chance for these, in the same order, from `start` on within `room`.
-fn spread(numbers: &BTreeSet<u64>, start: u64, room: u64, rng: &mut Rng) -> Vec<(u64, u64)> {
-    let step = (room / (numbers.len() as u64).max(1)).max(1);
-    let other = |(number, index): (&u64, u64)| {
-        let chance = u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32());
-        (*number, start + index * step + chance % step)
-    };
-    numbers.iter().zip(0_u64..).map(other).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod bencoded;
 mod calls;
 mod ids;
 mod ips;
+mod spread;
 mod stream;
 mod words;
 
