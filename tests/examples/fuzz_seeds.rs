@@ -43,7 +43,8 @@ type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    let all: [(&str, Vec<Seed>); 11] = [
+    let session = session();
+    let all: [(&str, Vec<Seed>); 12] = [
         ("wire", wire()),
         ("handshake", handshake()),
         ("metainfo", metainfo()),
@@ -51,8 +52,9 @@ fn main() -> io::Result<()> {
         ("udp_tracker", udp_tracker()),
         ("magnet", magnet()),
         ("extension", extension()),
-        ("session", session()),
-        ("recording", recording()),
+        ("leaks", leaks(&session)),
+        ("recording", recording(&session)),
+        ("session", session),
         ("socks5", socks5()),
         ("resume", resume()),
     ];
@@ -213,20 +215,28 @@ fn session() -> Vec<Seed> {
     }
     let name =
         |sight: &&str| sight.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    SIGHTS.iter().zip(found).filter_map(|(sight, bytes)| Some((name(sight), bytes?))).collect()
+    let mut seeds: Vec<Seed> =
+        SIGHTS.iter().zip(found).filter_map(|(sight, bytes)| Some((name(sight), bytes?))).collect();
+    // One may bring about several.
+    seeds.sort_by(|(_, a), (_, b)| a.cmp(b));
+    seeds.dedup_by(|(_, a), (_, b)| a == b);
+    seeds
 }
 
-/// Records without what is around them: their digests would be wrong after any change.
-fn recording() -> Vec<Seed> {
-    let mut rng = Rng::new(2);
-    (0..6)
-        .map(|number| {
-            let bytes = random(&mut rng);
-            let recording = ops::run(&bytes, usize::MAX, true).recording;
-            (format!("random{number}"), unsealed_recording(&recording).unwrap_or_default())
-        })
-        .filter(|(_, bytes)| !bytes.is_empty())
-        .collect()
+/// The same by several ways and from several sources, which the first two bytes choose: see `check::leaks`.
+fn leaks(session: &[Seed]) -> Vec<Seed> {
+    let mut rng = Rng::new(3);
+    let mut byte = || u8::try_from(rng.below(256)).expect("below 256");
+    session.iter().map(|(name, bytes)| (name.clone(), [&[byte(), byte()], &bytes[..]].concat())).collect()
+}
+
+/// The records of each, without what is around them: their digests would be wrong after any change.
+fn recording(session: &[Seed]) -> Vec<Seed> {
+    let records = |(name, bytes): &Seed| {
+        let recording = ops::run(bytes, usize::MAX, true).recording;
+        Some((name.clone(), unsealed_recording(&recording).ok()?))
+    };
+    session.iter().filter_map(records).filter(|(_, bytes)| !bytes.is_empty()).collect()
 }
 
 /// A mode, cuts, and what the proxy says: see `check::socks5`.

@@ -2,9 +2,9 @@
 //! is in `regressions/README.md`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use peerless_core::ReplayError;
+use peerless_core::{ReplayError, sealed_recording};
 use peerless_sim::run::{Ended, Run};
 use peerless_sim::scenario::Scenario;
 use peerless_tests::check;
@@ -87,6 +87,22 @@ fn socks5() {
 #[test]
 fn resume() {
     replay("resume", check::resume);
+}
+
+/// What today's session refuses at its birth leads the fuzzer nowhere. After a change of the format
+/// `cargo run -p peerless-tests --example fuzz_seeds` makes them anew.
+#[test]
+fn seeds_of_recordings_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/recording");
+    let paths = fs::read_dir(folder).expect("a corpus").map(|entry| entry.expect("a readable folder").path());
+    // What the fuzzer has found is named by its hash, and need not mean anything.
+    let is_seed = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() < 40);
+    let seeds: Vec<PathBuf> = paths.filter(is_seed).collect();
+    assert!(!seeds.is_empty());
+    for path in seeds {
+        eprintln!("{}", path.display());
+        whole_recording(&sealed_recording(&fs::read(path).expect("a readable file")));
+    }
 }
 
 /// It is gone through as far as the session does today what it did then.
