@@ -9,7 +9,7 @@ use peerless_core::block::Block;
 use peerless_core::metainfo::Metainfo;
 use peerless_core::{
     AddTorrent, Check, Choice, Config, Event, Input, Instant, Job, JobDone, Opened, Output, PeerKey, Purpose,
-    Session,
+    Session, StoreTime,
 };
 
 /// What one read brings at most: the scratch buffer of either runtime.
@@ -189,7 +189,7 @@ fn run_job(job: Job, has_all: bool) -> JobDone {
         }
         Job::Store { torrent, pieces, .. } => {
             let stored = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new())));
-            JobDone::Stored { torrent, pieces: stored.collect() }
+            JobDone::Stored { torrent, pieces: stored.collect(), time: StoreTime::default() }
         }
         Job::Save { torrent, .. } => JobDone::Saved { torrent, result: Ok(()) },
         Job::Record { .. } => JobDone::Recorded { result: Ok(()) },

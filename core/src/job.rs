@@ -11,6 +11,7 @@ pub use metadata::{BuiltMetadata, MetadataError, MetadataWork};
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bitfield::Bitfield;
 use crate::block::{Block, ReadBuffer};
@@ -209,6 +210,16 @@ pub struct StoredPiece {
     pub result: Result<Vec<BlockDigest>, StoreError>,
 }
 
+/// What a [`Job::Store`] took. The session makes nothing of it: it is recorded for who asks later whether a
+/// slow disk or a slow CPU held things up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreTime {
+    /// To hash the pieces.
+    pub hashing: Duration,
+    /// To write those that are right.
+    pub writing: Duration,
+}
+
 /// Who is at a host whose addresses are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResolveFor {
@@ -281,6 +292,8 @@ pub enum JobDone {
         torrent: TorrentKey,
         /// What came of each piece.
         pieces: Vec<StoredPiece>,
+        /// How long it took.
+        time: StoreTime,
     },
     /// Of [`Job::Read`].
     Read {

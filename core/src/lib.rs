@@ -91,7 +91,7 @@ pub use input::{CloseCause, Input};
 pub use job::{
     BlockDigest, BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FetchPart,
     FullPiece, Job, JobDone, Lane, MetadataError, MetadataWork, Opened, Purpose, ResolveFor, StoreError,
-    StoredPiece, block_digest, verify,
+    StoreTime, StoredPiece, block_digest, verify,
 };
 pub use key::{PeerKey, TorrentKey};
 pub use limit::Limits;

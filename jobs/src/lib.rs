@@ -88,7 +88,8 @@ impl Jobs {
                 JobDone::Checked { torrent, pieces, result }
             }
             Job::Store { torrent, storage, pieces } => {
-                JobDone::Stored { torrent, pieces: self.disk.store(torrent, &storage, pieces) }
+                let (pieces, time) = self.disk.store(torrent, &storage, pieces);
+                JobDone::Stored { torrent, pieces, time }
             }
             Job::Read { torrent, peer, storage, range, buffer } => {
                 let result = self.disk.read(torrent, &storage, range, buffer);

@@ -13,7 +13,7 @@ use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::rng::Rng;
 use peerless_core::{
     BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, FullPiece, InfoHash, Job,
-    JobDone, MetadataError, MetadataWork, Opened, StoreError, block_digest, verify,
+    JobDone, MetadataError, MetadataWork, Opened, StoreError, StoreTime, block_digest, verify,
 };
 
 use crate::part::is_zeros;
@@ -44,6 +44,8 @@ pub struct Disk {
     recording: Vec<u8>,
     /// The recordings of sessions that are over.
     ended: Vec<Vec<u8>>,
+    /// What each job says that it took to hash and to write pieces. How long one takes here, the swarm decides.
+    pub store_time: StoreTime,
 }
 
 /// One torrent's data on the disk.
@@ -90,6 +92,7 @@ impl Disk {
             metadata: BTreeMap::new(),
             recording: Vec::new(),
             ended: Vec::new(),
+            store_time: StoreTime::default(),
         }
     }
 
@@ -284,7 +287,7 @@ impl Disk {
                     let result = self.store(info_hash, &piece);
                     piece.stored(result)
                 });
-                JobDone::Stored { torrent, pieces: stored.collect() }
+                JobDone::Stored { torrent, pieces: stored.collect(), time: self.store_time }
             }
             Job::Read { torrent, peer, storage, range, buffer: _ } => {
                 let result = self.read(storage.metainfo.info_hash(), range);

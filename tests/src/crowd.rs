@@ -9,7 +9,7 @@ use peerless_core::metainfo::{Content, Create, Metainfo};
 use peerless_core::wire::{Decoder, Handshake, Message, Step};
 use peerless_core::{
     AddTorrent, Check, Choice, Config, FetchError, Input, Instant, IpFamily, Job, JobDone, Opened, Output,
-    PeerId, PeerKey, Purpose, Session, TorrentKey,
+    PeerId, PeerKey, Purpose, Session, StoreTime, TorrentKey,
 };
 
 /// A session without a runtime: what it asks for is answered at once, or counted and dropped.
@@ -73,7 +73,7 @@ impl Crowd {
         for job in std::mem::take(&mut self.jobs) {
             if let Job::Store { torrent, pieces, .. } = job {
                 let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
-                self.done(JobDone::Stored { torrent, pieces });
+                self.done(JobDone::Stored { torrent, pieces, time: StoreTime::default() });
             }
         }
     }

@@ -198,7 +198,8 @@ fn a_disk_that_catches_up_wakes_only_those_who_owe_blocks() {
     for job in stores {
         if let peerless_core::Job::Store { torrent, pieces, .. } = job {
             let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
-            let done = peerless_core::JobDone::Stored { torrent, pieces };
+            let done =
+                peerless_core::JobDone::Stored { torrent, pieces, time: peerless_core::StoreTime::default() };
             crowd.session.handle_input(crowd.now, Input::Done(done));
             while let Some(output) = crowd.session.poll_output() {
                 if let Output::Resume { peer } = output {

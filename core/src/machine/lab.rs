@@ -14,7 +14,7 @@ use crate::extension::{Hello, Kind, PexMessage};
 use crate::id::PeerId;
 use crate::input::Input;
 use crate::job::{
-    BuiltMetadata, Check, Job, JobDone, MetadataError, MetadataWork, Opened, Purpose, block_digest,
+    BuiltMetadata, Check, Job, JobDone, MetadataError, MetadataWork, Opened, Purpose, StoreTime, block_digest,
 };
 use crate::key::{PeerKey, TorrentKey};
 use crate::magnet::Magnet;
@@ -181,7 +181,7 @@ impl Lab {
         let done = match self.jobs.remove(at) {
             Job::Store { torrent, pieces, .. } => {
                 let stored = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new())));
-                JobDone::Stored { torrent, pieces: stored.collect() }
+                JobDone::Stored { torrent, pieces: stored.collect(), time: StoreTime::default() }
             }
             Job::Read { torrent, peer, range, .. } => {
                 let block = Block::new(vec![0; range.len() as usize]);

@@ -343,7 +343,7 @@ impl Machine {
                     torrent.on_checked(cx, peers, &pieces, result);
                 }
             }
-            JobDone::Stored { torrent: key, pieces } => {
+            JobDone::Stored { torrent: key, pieces, time: _ } => {
                 let mut results = Vec::with_capacity(pieces.len());
                 let mut reads_go_on = false;
                 for StoredPiece { piece, blocks, result } in pieces {

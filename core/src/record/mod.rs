@@ -24,7 +24,7 @@ pub use rename::{RenameError, renamed};
 pub use replay::{Divergence, Replay, ReplayError, Replayed, Step, replay};
 
 /// The version of the layout. Additions as [`shape`] has them need no other.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

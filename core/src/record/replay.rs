@@ -14,6 +14,7 @@ use super::{FORMAT, Tag, kind};
 use crate::config::Config;
 use crate::cx::Seeds;
 use crate::input::Input;
+use crate::job::{JobDone, StoreTime};
 use crate::key::{PeerKey, TorrentKey};
 use crate::output::Output;
 use crate::peer::{PartKind, Peer};
@@ -37,6 +38,8 @@ pub struct Replayed {
     pub cut_len: usize,
     /// How the recording ends.
     pub end: RecordingEnd,
+    /// What it took to hash and write what had come, all jobs together.
+    pub store_time: StoreTime,
 }
 
 /// Why a recording was not done again.
@@ -185,7 +188,14 @@ impl Replay {
             received: Vec::new(),
             digest: Digest::default(),
             sent_digest: Digest::default(),
-            sum: Replayed { call_count: 1, output_count: 0, time: passed, cut_len, end },
+            sum: Replayed {
+                call_count: 1,
+                output_count: 0,
+                time: passed,
+                cut_len,
+                end,
+                store_time: StoreTime::default(),
+            },
             program: program.to_owned(),
             torrents: Vec::new(),
         };
@@ -294,6 +304,10 @@ impl Replay {
             self.streams.remove(peer);
         } else if let Call::Sent(peer, len, digest) = &call {
             self.compare_sent(*peer, *len, *digest)?;
+        } else if let Call::Done(JobDone::Stored { time, .. }) = &call {
+            let StoreTime { hashing, writing } = &mut self.sum.store_time;
+            *hashing = hashing.saturating_add(time.hashing);
+            *writing = writing.saturating_add(time.writing);
         }
         self.torrents.extend(tell(&mut self.session, now, call, &self.received));
         Ok(())

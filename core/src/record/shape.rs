@@ -22,7 +22,7 @@ use crate::id::InfoHash;
 use crate::input::CloseCause;
 use crate::job::{
     BuiltMetadata, Check, DiskError, DiskErrorKind, FetchError, FetchFailure, JobDone, MetadataError, Opened,
-    Purpose, ResolveFor, StoreError, StoredPiece,
+    Purpose, ResolveFor, StoreError, StoreTime, StoredPiece,
 };
 use crate::limit::Limits;
 use crate::magnet::Magnet;
@@ -147,6 +147,7 @@ parts! {
     Magnet { info_hash, name, trackers, peers, web_seeds, select }
     Opened { have, unsure, ours }
     DiskError { kind, path, why }
+    StoreTime { hashing, writing }
     BuiltMetadata { metainfo, digests }
     FetchFailure { error, retry_after }
 }
@@ -168,7 +169,7 @@ variants! {
     JobDone {
         0 Opened { torrent, result },
         1 Checked { torrent, pieces, result },
-        2 Stored { torrent, pieces },
+        2 Stored { torrent, pieces, time },
         3 Read { torrent, peer, range, result },
         4 Saved { torrent, result },
         5 Announced { torrent, tier, family, result },

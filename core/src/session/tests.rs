@@ -1,7 +1,7 @@
 use super::*;
 use crate::bitfield::Bitfield;
 use crate::input::CloseCause;
-use crate::job::{Check, Job, Opened, Purpose};
+use crate::job::{Check, Job, Opened, Purpose, StoreTime};
 use crate::metainfo::{Content, Create};
 use crate::route::{Bind, Login, Proxy, Route, Secret};
 use crate::wire::{Handshake, Message};
@@ -71,7 +71,7 @@ fn who_owes_blocks_is_not_read_while_the_disk_is_behind() {
         assert!(!matches!(output, Output::Resume { .. }));
         if let Output::Job(Job::Store { pieces, .. }) = output {
             let pieces = pieces.into_iter().map(|piece| piece.stored(Ok(Vec::new()))).collect();
-            jobs.push(JobDone::Stored { torrent, pieces });
+            jobs.push(JobDone::Stored { torrent, pieces, time: StoreTime::default() });
         }
     }
     session.handle_input(Instant::START, Input::Done(jobs.pop().unwrap()));

@@ -345,7 +345,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::input::{CloseCause, Input};
-    use crate::job::{Job, JobDone};
+    use crate::job::{Job, JobDone, StoreTime};
     use crate::machine::lab::Lab;
 
     /// Answers the job to store a piece.
@@ -353,7 +353,7 @@ mod tests {
         match lab.jobs.pop() {
             Some(Job::Store { torrent, mut pieces, .. }) => {
                 let piece = pieces.pop().unwrap().stored(result);
-                lab.done(JobDone::Stored { torrent, pieces: vec![piece] });
+                lab.done(JobDone::Stored { torrent, pieces: vec![piece], time: StoreTime::default() });
             }
             job => panic!("no piece to store: {job:?}"),
         }

@@ -79,7 +79,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::Config;
-    use crate::job::{Job, StoreError};
+    use crate::job::{Job, JobDone, StoreError, StoreTime};
     use crate::machine::lab::Lab;
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
         let Job::Store { torrent, pieces, .. } = lab.jobs.remove(at) else { unreachable!() };
         let bad =
             pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Mismatch(vec![[1; 20], [2; 20]]))));
-        lab.done(crate::job::JobDone::Stored { torrent, pieces: bad.collect() });
+        lab.done(JobDone::Stored { torrent, pieces: bad.collect(), time: StoreTime::default() });
         // One peer alone is to give it now. The first in line gets its chance, and then the other.
         lab.pass(Duration::from_secs(90));
         assert_eq!(lab.requests(good).len(), 2, "{:?}", lab.requests(silent));

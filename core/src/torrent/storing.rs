@@ -171,7 +171,7 @@ impl Torrent {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::job::{DiskError, DiskErrorKind, JobDone, StoreError};
+    use crate::job::{DiskError, DiskErrorKind, JobDone, StoreError, StoreTime};
     use crate::key::PeerKey;
     use crate::machine::lab::Lab;
 
@@ -233,7 +233,7 @@ mod tests {
         let kind = DiskErrorKind::Full;
         let error = || StoreError::Disk(DiskError { kind, path: "/".into(), why: "full".to_owned() });
         let pieces = pieces.into_iter().map(|piece| piece.stored(Err(error()))).collect();
-        lab.done(JobDone::Stored { torrent, pieces });
+        lab.done(JobDone::Stored { torrent, pieces, time: StoreTime::default() });
         assert_eq!(stores(&lab), [1]);
         lab.finish(|job| matches!(job, Job::Store { .. }));
         lab.add("other", ".....");

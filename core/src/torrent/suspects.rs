@@ -231,7 +231,7 @@ impl Download {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::job::{Job, JobDone, StoreError};
+    use crate::job::{Job, JobDone, StoreError, StoreTime};
     use crate::machine::lab::{Lab, PIECE_LEN};
     use crate::output::{CloseReason, Event};
     use crate::wire::Message;
@@ -265,7 +265,7 @@ mod tests {
 
     fn answer(lab: &mut Lab, pieces: Vec<FullPiece>, result: Result<Vec<BlockDigest>, StoreError>) {
         let pieces = pieces.into_iter().map(|piece| piece.stored(result.clone())).collect();
-        lab.done(JobDone::Stored { torrent: lab.torrent, pieces });
+        lab.done(JobDone::Stored { torrent: lab.torrent, pieces, time: StoreTime::default() });
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::io::IoSlice;
 use std::sync::{PoisonError, RwLockReadGuard};
+use std::time::Instant;
 
 use peerless_core::block::{Block, ReadBuffer};
 use peerless_core::metainfo::Span;
 use peerless_core::piece::{BlockRef, PieceIndex};
 use peerless_core::{
-    BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoredPiece, TorrentKey,
+    BlockDigest, DiskError, DiskErrorKind, FullPiece, Storage, StoreError, StoreTime, StoredPiece, TorrentKey,
 };
 
 use super::part::{self, Part};
@@ -49,37 +50,41 @@ impl Disk {
         Ok(verdicts)
     }
 
-    /// [`Job::Store`](peerless_core::Job::Store): writes those of the pieces that are right.
+    /// [`Job::Store`](peerless_core::Job::Store): writes those of the pieces that are right. Also how long
+    /// that took.
     pub(crate) fn store(
         &self,
         torrent: TorrentKey,
         storage: &Storage,
         pieces: Vec<FullPiece>,
-    ) -> Vec<StoredPiece> {
+    ) -> (Vec<StoredPiece>, StoreTime) {
+        let begun_at = Instant::now();
         let right = hash::verify_each(
             pieces
                 .iter()
                 .map(|FullPiece { piece, blocks, .. }| (&blocks[..], storage.metainfo.digest(*piece))),
         );
-        let store = |piece: FullPiece, is_right: bool| {
-            let result = self.store_piece(torrent, storage, &piece, is_right);
+        let digests = |piece: &FullPiece, is_right: bool| {
+            let are_wanted = !is_right || piece.digest_blocks;
+            if are_wanted { hash::block_digests(&piece.blocks) } else { Vec::new() }
+        };
+        let hashed: Vec<_> = pieces
+            .into_iter()
+            .zip(right)
+            .map(|(piece, is_right)| (digests(&piece, is_right), piece, is_right))
+            .collect();
+        let hashing = begun_at.elapsed();
+        let store = |(digests, piece, is_right): (Vec<BlockDigest>, FullPiece, bool)| {
+            let result = if is_right {
+                let written = self.write_piece(torrent, storage, piece.piece, &piece.blocks);
+                written.map(|()| digests).map_err(StoreError::Disk)
+            } else {
+                Err(StoreError::Mismatch(digests))
+            };
             piece.stored(result)
         };
-        pieces.into_iter().zip(right).map(|(piece, is_right)| store(piece, is_right)).collect()
-    }
-
-    fn store_piece(
-        &self,
-        torrent: TorrentKey,
-        storage: &Storage,
-        FullPiece { piece, blocks, digest_blocks }: &FullPiece,
-        is_right: bool,
-    ) -> Result<Vec<BlockDigest>, StoreError> {
-        if !is_right {
-            return Err(StoreError::Mismatch(hash::block_digests(blocks)));
-        }
-        self.write_piece(torrent, storage, *piece, blocks).map_err(StoreError::Disk)?;
-        Ok(if *digest_blocks { hash::block_digests(blocks) } else { Vec::new() })
+        let stored = hashed.into_iter().map(store).collect();
+        (stored, StoreTime { hashing, writing: begun_at.elapsed().saturating_sub(hashing) })
     }
 
     /// [`Job::Read`](peerless_core::Job::Read): the bytes of `range`, in `buffer`.

@@ -1,6 +1,7 @@
 //! Pieces on their way to and from files.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::common::{check, fixture, jobs, opened, read, read_at_once, save, store, store_blocks, torrent};
 use peerless_core::block::Block;
@@ -74,9 +75,10 @@ fn of_several_pieces_each_is_judged_for_itself() {
     let digests = bad.iter().map(block_digest).collect();
     let pieces = vec![full(2, fixture.blocks(2)), full(1, bad), full(0, fixture.blocks(0))];
     let (torrent, storage) = (torrent(), Arc::clone(&fixture.storage));
-    let JobDone::Stored { pieces, .. } = jobs.run(Job::Store { torrent, storage, pieces }) else {
+    let JobDone::Stored { pieces, time, .. } = jobs.run(Job::Store { torrent, storage, pieces }) else {
         panic!("another answer")
     };
+    assert!(time.hashing > Duration::ZERO && time.writing > Duration::ZERO, "{time:?}");
     let results: Vec<_> = pieces.into_iter().map(|stored| (stored.piece.get(), stored.result)).collect();
     let mismatch = Err(StoreError::Mismatch(digests));
     assert_eq!(results, [(2, Ok(vec![])), (1, mismatch), (0, Ok(vec![]))]);

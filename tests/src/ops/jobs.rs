@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use peerless_core::{
     DiskError, DiskErrorKind, FetchError, FetchFailure, Input, Job, JobDone, MetadataError, StoreError,
+    StoreTime,
 };
 
 use super::{Source, World};
@@ -74,7 +75,7 @@ impl World {
             Job::Check { torrent, pieces, .. } => JobDone::Checked { torrent, pieces, result: Err(error()) },
             Job::Store { torrent, pieces, .. } => {
                 let failed = pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Disk(error()))));
-                JobDone::Stored { torrent, pieces: failed.collect() }
+                JobDone::Stored { torrent, pieces: failed.collect(), time: StoreTime::default() }
             }
             Job::Read { torrent, peer, range, .. } => {
                 JobDone::Read { torrent, peer, range, result: Err(error()) }

@@ -298,11 +298,11 @@ pub(crate) fn a_full_disk_stops_the_torrent_and_not_the_client(seed_kind: Kind, 
     let work = move |job: Job| {
         let fails = matches!(job, Job::Store { .. }) && stored.fetch_add(1, Ordering::SeqCst) >= 5;
         let done = real.run(job);
-        let JobDone::Stored { torrent, mut pieces } = done else { return done };
+        let JobDone::Stored { torrent, mut pieces, time } = done else { return done };
         if fails {
             pieces.iter_mut().for_each(|piece| piece.result = Err(StoreError::Disk(full_disk())));
         }
-        JobDone::Stored { torrent, pieces }
+        JobDone::Stored { torrent, pieces, time }
     };
     let leech = Client::start(leech_kind, to_download(&sample, &folder, &[seed.addr]), work);
     let error = leech.wait("the error", |event| {

@@ -2,13 +2,16 @@
 //!
 //! The recording is done again, and between its calls one looks at what the session waits for. The time
 //! until the next call counts for that. Where calls are dense not each is looked at; pauses always are.
+//!
+//! The session only knows that it waits for pieces to be hashed and written. Which of the two it was is told by
+//! the job that has done both; the wait until then is divided as its time was.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use peerless_core::{
     Instant, PeerInfo, PeerKey, PeerWait, Progress, Replay, ReplayError, Replayed, StallReason, State,
-    TorrentKey,
+    StoreTime, TorrentKey,
 };
 
 use crate::peers::wait_name;
@@ -28,8 +31,8 @@ const MOMENT_COUNT_MAX: usize = 2000;
 pub(super) enum Cause {
     /// Nobody has sent the metadata.
     Metadata,
-    /// What is there is being hashed.
-    Hashing,
+    /// What is there is being read and hashed.
+    Checking,
     /// Nobody is connected.
     NoPeers,
     /// Nobody lets us request.
@@ -40,7 +43,9 @@ pub(super) enum Cause {
     PeersSlow,
     /// As many are asked for as may be, and the path takes longer than they do.
     Window,
-    /// What has come is being hashed and written.
+    /// What has come is being hashed.
+    Hashing,
+    /// What has come is being written.
     Disk,
     /// Our own limit.
     Limit,
@@ -73,6 +78,8 @@ pub(super) struct TorrentStory {
     pub(super) progress: Option<Progress>,
     /// Of all that time that it was there.
     pub(super) times: Times<Cause>,
+    /// How long it now waits for pieces to be stored; counted as [`Cause::Disk`] so far.
+    storing: Duration,
     /// By connection.
     pub(super) peers: BTreeMap<PeerKey, PeerStory>,
 }
@@ -84,6 +91,8 @@ pub(super) struct PeerStory {
     pub(super) info: PeerInfo,
     /// Since the handshake, by what it waited for, as `-v` has it; and `window` for [`Cause::Window`].
     pub(super) times: Times<&'static str>,
+    /// As a torrent's.
+    storing: Duration,
 }
 
 /// Sums at a time.
@@ -122,6 +131,8 @@ pub(super) fn explain(recording: &[u8]) -> Result<Explanation, ReplayError> {
 struct Looker {
     looked_at: Instant,
     torrents: Vec<TorrentStory>,
+    /// What all jobs so far took that stored pieces.
+    store_time: StoreTime,
     moments: Vec<Moment>,
     moment_at: Instant,
     moment_interval: Duration,
@@ -142,6 +153,12 @@ impl Looker {
         for (story, key) in self.torrents.iter_mut().zip(keys) {
             story.look(replay, *key, next_at, passed);
         }
+        let store_time = replay.sum().store_time;
+        let share = hashing_share(self.store_time, store_time);
+        if let Some(share) = share {
+            self.torrents.iter_mut().for_each(|story| story.divide(share));
+        }
+        self.store_time = store_time;
         if next_at.since(self.moment_at) >= self.moment_interval || is_end {
             self.moment_at = next_at;
             self.keep_moment(next_at);
@@ -185,12 +202,50 @@ impl TorrentStory {
             let is_full = info.waits_for == PeerWait::Blocks && info.is_window_full;
             let cause = if is_full { "window" } else { wait_name(info.waits_for) };
             let story = self.peers.entry(info.peer);
-            let story = story.or_insert_with(|| PeerStory { info: info.clone(), times: Times::new() });
-            *story.times.entry(cause).or_default() += passed.min(info.connected_time);
+            let story = story.or_insert_with(|| PeerStory::new(info.clone()));
+            let passed = passed.min(info.connected_time);
+            *story.times.entry(cause).or_default() += passed;
+            if info.waits_for == PeerWait::Disk {
+                story.storing += passed;
+            }
             story.info = info;
         }
-        *self.times.entry(Cause::of(&progress, full_rate > slow_rate)).or_default() += passed;
+        let cause = Cause::of(&progress, full_rate > slow_rate);
+        *self.times.entry(cause).or_default() += passed;
+        if cause == Cause::Disk {
+            self.storing += passed;
+        }
         self.progress = Some(progress);
+    }
+
+    /// Pieces have been stored, and so much of the time went to hashing.
+    fn divide(&mut self, share: f64) {
+        move_share(&mut self.times, &mut self.storing, share, [Cause::Disk, Cause::Hashing]);
+        for story in self.peers.values_mut() {
+            move_share(&mut story.times, &mut story.storing, share, [wait_name(PeerWait::Disk), "hashing"]);
+        }
+    }
+}
+
+impl PeerStory {
+    const fn new(info: PeerInfo) -> Self {
+        Self { info, times: Times::new(), storing: Duration::ZERO }
+    }
+}
+
+/// How much of what passed between these two went to hashing; `None` if nothing is known to have passed.
+fn hashing_share(from: StoreTime, to: StoreTime) -> Option<f64> {
+    let hashing = to.hashing.saturating_sub(from.hashing).as_secs_f64();
+    let all = hashing + to.writing.saturating_sub(from.writing).as_secs_f64();
+    (all > 0.0).then(|| hashing / all)
+}
+
+/// Moves a share of the time that was counted for the one cause to the other.
+fn move_share<C: Ord>(times: &mut Times<C>, time: &mut Duration, share: f64, [from, to]: [C; 2]) {
+    let moved = std::mem::take(time).mul_f64(share);
+    if let Some(counted) = times.get_mut(&from).filter(|_| !moved.is_zero()) {
+        *counted = counted.saturating_sub(moved);
+        *times.entry(to).or_default() += moved;
     }
 }
 
@@ -200,6 +255,7 @@ impl Cause {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Metadata => "metadata",
+            Self::Checking => "checking",
             Self::Hashing => "hashing",
             Self::NoPeers => "no_peers",
             Self::Choked => "choked",
@@ -218,13 +274,14 @@ impl Cause {
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Metadata => "metadata: peers are connected, and none has sent it yet",
-            Self::Hashing => "hashing: what is on disk is looked at",
+            Self::Checking => "checking: what is on disk is read and hashed, before a start",
+            Self::Hashing => "hashing: what has come is not hashed yet, and there is no room for more",
             Self::NoPeers => "no peers: nobody is connected",
             Self::Choked => "choked: peers have what is missing, and none lets us request",
             Self::NothingWanted => "nothing wanted: no peer has anything that is missing",
             Self::PeersSlow => "peers slow: blocks are asked for, and come as fast as peers send them",
             Self::Window => "window: as many blocks are asked for as may be, and the path takes longer",
-            Self::Disk => "disk: what has come is not hashed and written yet, and there is no room for more",
+            Self::Disk => "disk: what has come is not written yet, and there is no room for more",
             Self::Limit => "own limit: --max-down is used up",
             Self::Seeding => "complete: nothing is missing",
             Self::Stopped => "stopped: the torrent has failed",
@@ -235,7 +292,7 @@ impl Cause {
         match (progress.state, progress.stall) {
             (State::Metadata, _) if progress.peer_count == 0 => Self::NoPeers,
             (State::Metadata, _) | (_, Some(StallReason::MetadataNone)) => Self::Metadata,
-            (State::Checking, _) => Self::Hashing,
+            (State::Checking, _) => Self::Checking,
             (State::Seeding, _) | (State::Leeching, None) => Self::Seeding,
             (State::Stopped, _) => Self::Stopped,
             (State::Leeching, Some(reason)) => match reason {

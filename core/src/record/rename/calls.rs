@@ -140,10 +140,10 @@ impl Words {
             JobDone::Checked { torrent, pieces, result } => {
                 JobDone::Checked { torrent, pieces, result: result.map_err(|error| self.disk(error)) }
             }
-            JobDone::Stored { torrent, pieces } => JobDone::Stored {
-                torrent,
-                pieces: pieces.into_iter().map(|piece| self.stored(piece)).collect(),
-            },
+            JobDone::Stored { torrent, pieces, time } => {
+                let pieces = pieces.into_iter().map(|piece| self.stored(piece)).collect();
+                JobDone::Stored { torrent, pieces, time }
+            }
             JobDone::Read { torrent, peer, range, result } => {
                 JobDone::Read { torrent, peer, range, result: result.map_err(|error| self.disk(error)) }
             }

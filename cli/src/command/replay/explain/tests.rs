@@ -100,14 +100,42 @@ fn a_limit_of_our_own() {
     is_mostly(&lab.end(), Cause::Limit, 35..42);
 }
 
-#[test]
-fn a_slow_disk() {
+/// A disk that stores 20 kB a second, with room for three pieces.
+fn slow_to_store() -> Lab {
     let config = Config { buffer_len_max: 100_000, ..Config::default() };
     let mut lab = Lab::new(Net::default(), config);
     let pace = DiskPace { delay: Duration::ZERO..Duration::ZERO, rate: Some(20_000) };
     lab.swarm.set_disk_pace(lab.leech, pace);
     lab.start(lab.seed);
-    is_mostly(&lab.end(), Cause::Disk, 35..42);
+    lab
+}
+
+#[test]
+fn a_slow_disk() {
+    is_mostly(&slow_to_store().end(), Cause::Disk, 35..42);
+}
+
+#[test]
+fn slow_hashing_is_told_from_a_slow_disk() {
+    let mut lab = slow_to_store();
+    let time = |hashing, writing| StoreTime { hashing: hashing * SECOND, writing: writing * SECOND };
+    lab.swarm.host_mut(lab.leech).disk.store_time = time(1, 0);
+    is_mostly(&lab.end(), Cause::Hashing, 33..42);
+
+    let mut lab = slow_to_store();
+    lab.swarm.host_mut(lab.leech).disk.store_time = time(3, 1);
+    let told = lab.end();
+    let parts = |times: &dyn Fn(bool) -> Duration| {
+        let (hashing, disk) = (times(true).as_secs_f64(), times(false).as_secs_f64());
+        (hashing / (hashing + disk), hashing + disk)
+    };
+    let torrent = &told.torrents[0];
+    let cause = |is_hashing| if is_hashing { Cause::Hashing } else { Cause::Disk };
+    let (share, seconds) = parts(&|is_hashing| torrent.times[&cause(is_hashing)]);
+    assert!((0.74..0.76).contains(&share) && (35.0..42.0).contains(&seconds), "{:?}", torrent.times);
+    let peer = torrent.peers.values().next().unwrap();
+    let (share, seconds) = parts(&|is_hashing| peer.times[if is_hashing { "hashing" } else { "disk" }]);
+    assert!((0.74..0.76).contains(&share) && seconds > 30.0, "{:?}", peer.times);
 }
 
 #[test]
@@ -134,7 +162,7 @@ fn data_that_is_looked_at_for_long() {
     let pace = DiskPace { delay: Duration::ZERO..Duration::ZERO, rate: Some(20_000) };
     lab.swarm.set_disk_pace(lab.leech, pace);
     lab.start(lab.seed);
-    is_mostly(&lab.end(), Cause::Hashing, 35..42);
+    is_mostly(&lab.end(), Cause::Checking, 35..42);
 }
 
 #[test]
