@@ -26,7 +26,7 @@ pub const TORRENT_LEN_MAX: u64 = 4 << 30;
 
 /// A swarm to be simulated.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Scenario {
     /// What to call it.
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct Scenario {
 
 /// What is shared.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct TorrentSpec {
     /// How many pieces.
     #[serde(deserialize_with = "plain::<_, Whole<1, PIECE_COUNT_MAX>, _>")]
@@ -78,7 +78,7 @@ impl TorrentSpec {
 
 /// The lines between peers.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct NetworkSpec {
     /// The time from one peer to another; each connection has its own.
     #[serde(deserialize_with = "plain::<_, Spread, _>")]
@@ -115,7 +115,7 @@ impl Default for NetworkSpec {
 
 /// A tracker.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct TrackerSpec {
     /// When it answers nobody, since the scenario began.
     #[serde(deserialize_with = "list::<_, Spread, _>")]
@@ -127,7 +127,7 @@ pub struct TrackerSpec {
 
 /// A web seed (BEP 19).
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct WebSeedSpec {
     /// Bytes per second of each answer.
     #[serde(default = "ten_mib", deserialize_with = "plain::<_, Size, _>")]
@@ -269,22 +269,33 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line() {
         for (wrong, want) in [
             ("cuont = 3", "line 8: unknown field `cuont`"),
-            ("count = 0", "line 8: 0 is not from 1 to 100000"),
-            ("count = 999999999999", "line 8: 999999999999 is not from 1 to 100000"),
+            ("count = 0", "line 8: invalid value: integer `0`, expected a whole number from 1 to 100000"),
+            ("count = 1.5", "line 8: invalid value: floating point `1.5`, expected a whole number from"),
+            ("count = 999999999999", "line 8: invalid value: integer `999999999999`, expected a whole"),
+            (
+                "up = 0",
+                "line 8: invalid value: integer `0`, expected a size like 65536, \"500K\", \"2M\" or \"1GiB\", from a byte",
+            ),
             ("up = \"fast\"", "line 8: invalid value: string \"fast\", expected a size like"),
             (
                 "delay = \"80ms..10ms\"",
                 "line 8: invalid value: string \"80ms..10ms\", expected a time or a range",
             ),
-            ("nat = 2", "line 8: 2 is no share"),
+            ("nat = 2", "line 8: invalid value: integer `2`, expected a share from 0 to 1"),
+            ("nat = \"half\"", "line 8: invalid value: string \"half\", expected a share from 0 to 1"),
             ("behaviour = \"nice\"", "line 8: unknown variant `nice`"),
             ("arrive = { evry = 3 }", "line 8: unknown field `evry`"),
+            ("arrive = 3", "line 8: invalid type: integer `3`, expected a table"),
             ("count = = 3", "line 8: "),
             (
                 "arrive = { every = 3, poisson = 3 }",
                 "group 'leech': arrive: one of every, poisson and within",
             ),
             ("lies = 0.5", "group 'leech': lies is for poisoners"),
+            (
+                "count = 2\n[[group]]\nname = \"liar\"\nbehaviour = \"silent\"\npex = false",
+                "group 'liar': pex is for sessions, not for a silent",
+            ),
             ("leave = { kill = true }", "group 'leech': leave: after_complete or after is missing"),
         ] {
             let error = error(&format!("{GOOD}{wrong}\n"));

@@ -2,7 +2,8 @@
 
 mod show;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use peerless_sim::picture;
@@ -65,12 +66,14 @@ pub fn run(args: &SimArgs, signals: &Signals) -> Result<Exit, Failure> {
 
 /// The scenario in a file; one without a name is called like the file.
 fn read(path: &Path) -> Result<Scenario, Failure> {
-    let unreadable = |error| Failure::unreadable(path, &error);
     let invalid = |why: &dyn std::fmt::Display| Failure::new(Exit::Invalid, path.display(), why);
-    if fs::metadata(path).map_err(unreadable)?.len() > SCENARIO_LEN_MAX {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(SCENARIO_LEN_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::unreadable(path, &error))?;
+    if bytes.len() as u64 > SCENARIO_LEN_MAX {
         return Err(invalid(&"too long for a scenario"));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
     let text = str::from_utf8(&bytes).map_err(|_| invalid(&"not text in UTF-8"))?;
     let mut scenario = Scenario::parse(text).map_err(|error| invalid(&error))?;
     if scenario.name.is_none() {

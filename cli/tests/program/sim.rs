@@ -74,7 +74,11 @@ fn what_is_no_scenario_is_told_in_one_line_that_says_where() {
     folder.run(&["sim", "."]).failed(3, ".: ");
     for (from, to, want) in [
         ("count", "cuont", "line 10: unknown field `cuont`"),
-        ("count = 3", "count = 3000000", "line 10: 3000000 is not from 1 to 100000"),
+        (
+            "count = 3",
+            "count = 3000000",
+            "line 10: invalid value: integer `3000000`, expected a whole number",
+        ),
         ("64K", "64X", "line 2: invalid value: string \"64X\""),
         ("[[group]]", "[group", "line 4: "),
         ("count", "\u{1b}[2J", "line 10: "),
@@ -86,6 +90,8 @@ fn what_is_no_scenario_is_told_in_one_line_that_says_where() {
     }
     folder.write("binary.toml", b"\xFF\xFE");
     folder.run(&["sim", "binary.toml"]).failed(4, "binary.toml: not text in UTF-8");
+    #[cfg(unix)]
+    folder.run(&["sim", "/dev/zero"]).failed(4, "/dev/zero: too long for a scenario");
     folder.run(&["sim", "small.toml", "--force"]).failed(2, "usage: ");
 }
 

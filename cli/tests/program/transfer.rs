@@ -190,6 +190,8 @@ fn a_recording_replays_and_tells_when_it_is_another() {
     run.failed(12, "other: diverged after call ");
     assert!(run.stderr.contains(" s, 68 bytes are sent to p0.0: recorded by "), "{run:?}");
     folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
+    #[cfg(unix)]
+    folder.run(&["replay", "/dev/zero"]).failed(1, "/dev/zero: not a recording");
     let args = ["many.torrent", "-o", "none", "--peer", &addr, "-p", "0", "--record", "gone/rec"];
     folder.run(&args).failed(10, "gone/rec");
     folder.run(&["replay", "gone"]).failed(3, "gone");

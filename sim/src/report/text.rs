@@ -10,11 +10,13 @@ impl Display for Report {
         let count: usize = self.groups.iter().map(|group| group.count).sum();
         writeln!(
             f,
-            "{}, seed {}: {count} peers, {} in {} pieces of {}",
+            "{}, seed {}: {count} {}, {} in {} {} of {}",
             name.escape_debug(),
             self.seed,
+            if count == 1 { "peer" } else { "peers" },
             size(self.torrent.size),
             self.torrent.pieces,
+            if self.torrent.pieces == 1 { "piece" } else { "pieces" },
             size(self.torrent.piece_length)
         )?;
         self.outcome(f)?;

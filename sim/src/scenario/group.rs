@@ -14,7 +14,7 @@ const NAME_LEN_MAX: usize = 40;
 
 /// Peers of one kind.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Group {
     /// What to call them.
     pub name: String,
@@ -176,7 +176,7 @@ pub enum SeedChoice {
 
 /// When peers come: all at once, unless one of `every`, `poisson` and `within` says otherwise.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Arrive {
     /// When the first may come.
     #[serde(deserialize_with = "plain::<_, Time, _>")]
@@ -194,7 +194,7 @@ pub struct Arrive {
 
 /// When peers go, for good.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Leave {
     /// So long after they have everything.
     #[serde(default, deserialize_with = "maybe::<_, Spread, _>")]
@@ -212,7 +212,7 @@ pub struct Leave {
 
 /// When peers stop and come back with what they had.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Restart {
     /// How long they run.
     #[serde(deserialize_with = "plain::<_, Spread, _>")]
@@ -230,7 +230,7 @@ pub struct Restart {
 
 /// What is slow or fails with a disk.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct DiskSpec {
     /// How long a job takes beside its bytes.
     #[serde(default = "a_blink", deserialize_with = "plain::<_, Spread, _>")]
@@ -369,6 +369,14 @@ impl Group {
                 ("disk", self.disk.is_some()),
                 ("max_up", self.max_up.is_some()),
                 ("max_down", self.max_down.is_some()),
+                ("upload_slots", self.upload_slots.is_some()),
+                ("upload_slots_max", self.upload_slots_max.is_some()),
+                ("peers_max", self.peers_max.is_some()),
+                ("buffer", self.buffer.is_some()),
+                ("requests_max", self.requests_max.is_some()),
+                ("seed_choking", self.seed_choking.is_some()),
+                ("super_seed", self.super_seed),
+                ("pex", !self.pex),
             ];
             if let Some((key, _)) = sessions_only.iter().find(|(_, is_set)| *is_set) {
                 return Err(format!("{key} is for sessions, not for a {}", self.behaviour.name()));

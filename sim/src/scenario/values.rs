@@ -15,8 +15,10 @@ const TIME_MAX: Duration = Duration::from_secs(366 * 86_400);
 const SIZE_MAX: u64 = 1 << 50;
 
 const TIME_WANTED: &str = "a time like 90, \"45s\", \"10ms\" or \"1h30m\", of a year at most";
-const SPREAD_WANTED: &str = "a time or a range of times like \"10ms..80ms\"";
-const SIZE_WANTED: &str = "a size like 65536, \"500K\", \"2M\" or \"1GiB\"";
+const SPREAD_WANTED: &str =
+    "a time or a range of times like \"10ms..80ms\", the shorter one first, of a year at most";
+const SIZE_WANTED: &str = "a size like 65536, \"500K\", \"2M\" or \"1GiB\", from a byte to 1024T";
+const SHARE_WANTED: &str = "a share from 0 to 1";
 
 /// A field of another type that is read as an `N`.
 pub(super) fn plain<'de, D, N, T>(from: D) -> Result<T, D::Error>
@@ -66,11 +68,19 @@ impl<const MIN: u64, const MAX: u64> From<Whole<MIN, MAX>> for usize {
     }
 }
 
+impl<const MIN: u64, const MAX: u64> Reads for Whole<MIN, MAX> {
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        (MIN..=MAX).contains(&number).then_some(Self(number))
+    }
+}
+
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = i64::deserialize(from)?;
-        let within = u64::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
-        within.map(Self).ok_or_else(|| de::Error::custom(format!("{number} is not from {MIN} to {MAX}")))
+        from.deserialize_any(ReadVisitor(PhantomData))
     }
 }
 
@@ -83,19 +93,40 @@ impl From<Share> for f64 {
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(from)?;
-        let wrong = || de::Error::custom(format!("{number} is no share: from 0 to 1 is wanted"));
-        (0.0..=1.0).contains(&number).then_some(Self(number)).ok_or_else(wrong)
+impl Reads for Share {
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SHARE_WANTED)
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        Self::of_fraction(f64::from(u32::try_from(number).ok()?))
+    }
+
+    fn of_fraction(number: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&number).then_some(Self(number))
     }
 }
 
-/// What a value that is a number or a text means.
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ReadVisitor(PhantomData))
+    }
+}
+
+/// What a value that is a number or a text means; `None` if it is absurd.
 trait Reads: Sized {
-    const WANTED: &'static str;
+    /// Says what would not be.
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
     fn of_number(number: u64) -> Option<Self>;
-    fn of_text(text: &str) -> Option<Self>;
+
+    fn of_fraction(_: f64) -> Option<Self> {
+        None
+    }
+
+    fn of_text(_: &str) -> Option<Self> {
+        None
+    }
 }
 
 struct ReadVisitor<T>(PhantomData<T>);
@@ -104,12 +135,16 @@ impl<T: Reads> Visitor<'_> for ReadVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(T::WANTED)
+        T::wanted(f)
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
         let value = u64::try_from(number).ok().and_then(T::of_number);
         value.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        T::of_fraction(number).ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &self))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
@@ -133,7 +168,9 @@ impl From<Size> for usize {
 }
 
 impl Reads for Size {
-    const WANTED: &'static str = SIZE_WANTED;
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SIZE_WANTED)
+    }
 
     fn of_number(number: u64) -> Option<Self> {
         (1..=SIZE_MAX).contains(&number).then_some(Self(number))
@@ -169,7 +206,9 @@ impl From<Time> for Duration {
 }
 
 impl Reads for Time {
-    const WANTED: &'static str = TIME_WANTED;
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TIME_WANTED)
+    }
 
     fn of_number(number: u64) -> Option<Self> {
         Some(Duration::from_secs(number)).filter(|time| *time <= TIME_MAX).map(Self)
@@ -215,7 +254,9 @@ impl From<Spread> for Range<Duration> {
 }
 
 impl Reads for Spread {
-    const WANTED: &'static str = SPREAD_WANTED;
+    fn wanted(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SPREAD_WANTED)
+    }
 
     fn of_number(number: u64) -> Option<Self> {
         Time::of_number(number).map(|time| Self(time.0..time.0))
