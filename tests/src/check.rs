@@ -373,8 +373,8 @@ pub fn extension(bytes: &[u8]) {
     }
 }
 
-/// Any order of whatever can happen to a session: no panic, bounds and promises are kept, and the
-/// outputs are the same when every stream comes in single bytes.
+/// Any order of whatever can happen to a session: no panic, bounds and promises are kept, the outputs are
+/// the same when every stream comes in single bytes, and what was recorded is done again bit for bit.
 pub fn session(bytes: &[u8]) {
     let whole = ops::run(bytes, usize::MAX, false).outputs;
     let cut = ops::run(bytes, 1, false).outputs;
@@ -382,6 +382,12 @@ pub fn session(bytes: &[u8]) {
         assert_eq!(a, b, "output {index} depends on how streams are cut");
     }
     assert_eq!(whole.len(), cut.len(), "the count of outputs depends on how streams are cut");
+    let recording = ops::run(bytes, usize::MAX, true).recording;
+    // Nothing is written before a second has passed, or the session has ended.
+    if !recording.is_empty() {
+        let replayed = replay(&recording).expect("the recording is done again");
+        assert_eq!(replayed.cut_len, 0, "the recording has a tail that is no record");
+    }
 }
 
 /// Any order of whatever can happen to a session: nothing leaves by another way, or is got from another
@@ -389,17 +395,6 @@ pub fn session(bytes: &[u8]) {
 pub fn leaks(bytes: &[u8]) {
     let Some((&[ways, sources], rest)) = bytes.split_first_chunk() else { return };
     let _ = ops::run_within(&ops::Allowed::of(ways, sources), rest, usize::MAX, false);
-}
-
-/// Any order of whatever can happen to a session: one seed twice gives the same outputs, and what
-/// was recorded is done again bit for bit.
-pub fn recorded(bytes: &[u8]) {
-    let trace = ops::run(bytes, usize::MAX, true);
-    assert_eq!(trace, ops::run(bytes, usize::MAX, true), "the same inputs do something else");
-    if !trace.recording.is_empty() {
-        let replayed = replay(&trace.recording).expect("the recording is done again");
-        assert_eq!(replayed.cut_len, 0, "the recording has a tail that is no record");
-    }
 }
 
 /// Arbitrary bytes are no recording, or one that ends or diverges: never a panic. The same holds of a

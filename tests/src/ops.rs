@@ -77,6 +77,12 @@ pub fn run_within(allowed: &Allowed, bytes: &[u8], cut: usize, record: bool) -> 
         world.check();
     }
     world.drain();
+    if record {
+        // The last second is written once it is over.
+        world.now = world.now + Duration::from_secs(1);
+        world.host.session.handle_timeout(world.now);
+        world.drain();
+    }
     Trace { outputs: world.trace, recording: world.host.disk.recording().to_vec() }
 }
 

@@ -457,24 +457,16 @@ impl Machine {
 
     /// Ends what has been found to end, and gives the room to others.
     fn settle(&mut self) {
-        while let Some((key, reason)) = self.cx.to_close.pop() {
-            self.end(key, Some(reason));
-        }
-        if self.cx.budget.take_short() {
-            for key in self.cx.budget.holders() {
-                if let Some(torrent) = self.torrents.get_mut(key) {
-                    torrent.make_room(&mut self.cx);
-                }
-            }
-        }
-        while self.cx.budget.take_freed() {
-            for key in self.cx.budget.take_starved() {
-                if let Some(torrent) = self.torrents.get_mut(key) {
-                    torrent.on_room(&mut self.cx, &mut self.peers);
-                }
-                if let Some(next) = self.cx.web.decline(key) {
-                    self.cx.budget.wake(next);
-                }
+        // Until nothing is left: what the next input found of it would depend on how streams are cut.
+        loop {
+            if let Some((key, reason)) = self.cx.to_close.pop() {
+                self.end(key, Some(reason));
+            } else if self.cx.budget.take_short() {
+                self.make_room();
+            } else if self.cx.budget.take_freed() {
+                self.give_room();
+            } else {
+                break;
             }
         }
         while let Some(key) = self.cx.budget.next_waiting() {
@@ -487,6 +479,27 @@ impl Machine {
         self.ask_trackers();
         self.dial();
         self.forget_closed();
+    }
+
+    /// Ends the pieces that nobody is there to finish: others wait for their room.
+    fn make_room(&mut self) {
+        for key in self.cx.budget.holders() {
+            if let Some(torrent) = self.torrents.get_mut(key) {
+                torrent.make_room(&mut self.cx);
+            }
+        }
+    }
+
+    /// Lets those open pieces who waited for room.
+    fn give_room(&mut self) {
+        for key in self.cx.budget.take_starved() {
+            if let Some(torrent) = self.torrents.get_mut(key) {
+                torrent.on_room(&mut self.cx, &mut self.peers);
+            }
+            if let Some(next) = self.cx.web.decline(key) {
+                self.cx.budget.wake(next);
+            }
+        }
     }
 }
 

@@ -409,4 +409,17 @@ mod tests {
         let second = lab.giver(2, "xxx");
         assert_eq!(lab.requests(second).len(), 4);
     }
+    #[test]
+    fn who_waits_for_room_keeps_what_it_holds_when_its_last_peer_leaves() {
+        let buffer_len_max = 2 * usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
+        let mut lab = Lab::new(Config { buffer_len_max, ..Config::default() }, "....");
+        let first = lab.giver(1, "xxxx");
+        let requests = lab.requests(first);
+        requests[..3].iter().for_each(|request| lab.give(first, *request));
+        lab.finish(|job| matches!(job, Job::Store { .. }));
+        lab.input(Input::Closed { peer: first, cause: CloseCause::End });
+        let second = lab.giver(2, "xxxx");
+        let again = lab.requests(second);
+        assert!(again.contains(&requests[3]) && !again.contains(&requests[2]), "{again:?} of {requests:?}");
+    }
 }
