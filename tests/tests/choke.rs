@@ -135,6 +135,6 @@ fn a_super_seed_gives_each_piece_about_once() {
         (copies / 4.0, time / 4)
     };
     let ((plain, plain_time), (held_back, time)) = (mean(false), mean(true));
-    assert!(held_back < 1.7 && held_back < plain * 0.9, "{held_back:.2} copies, {plain:.2} without");
+    assert!(held_back < 1.5 && held_back < plain, "{held_back:.2} copies, {plain:.2} without");
     assert!(time < plain_time, "{time:?} instead of {plain_time:?}");
 }
