@@ -239,6 +239,10 @@ pub enum Event {
         addr: SocketAddr,
         /// Why we closed it; `None` if the peer or the network did.
         reason: Option<CloseReason>,
+        /// Payload bytes that it gave.
+        downloaded_len: u64,
+        /// Payload bytes that it got.
+        uploaded_len: u64,
     },
     /// A piece failed its hash and will be fetched again.
     PieceFailed {

@@ -75,6 +75,7 @@ fn failure(file: &Path, error: ReplayError) -> Failure {
         ReplayError::Diverged(_) => Exit::Diverged,
         ReplayError::NotARecording
         | ReplayError::OtherFormat { .. }
+        | ReplayError::Nothing { .. }
         | ReplayError::NoBeginning
         | ReplayError::Damaged { .. }
         | ReplayError::Unknown { .. } => Exit::Other,

@@ -170,6 +170,20 @@ fn a_recording_replays_and_tells_when_it_is_another() {
         std::os::unix::fs::symlink("elsewhere", folder.path().join("link")).unwrap();
         folder.run(&["replay", "rec", "--anonymize", "link"]).failed(11, "link");
     }
+    folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
+    #[cfg(unix)]
+    folder.run(&["replay", "/dev/zero"]).failed(1, "/dev/zero: not a recording");
+    let args = ["many.torrent", "-o", "none", "--peer", &addr, "-p", "0", "--record", "gone/rec"];
+    folder.run(&args).failed(10, "gone/rec");
+    folder.run(&["replay", "gone"]).failed(3, "gone");
+}
+
+#[test]
+fn a_damaged_recording_is_told_from_a_short_one_and_from_another_session() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["many.torrent", "-o", "out", "--peer", &addr, "-p", "0", "-q", "--record"];
+    folder.run(&[&args[..], &["rec"]].concat()).done();
     // A flipped bit is never taken for what the session did: the frames' digests tell. One in a frame's
     // length can look as if the recording had been cut off in that frame, which is told too.
     let recording = folder.read("rec");
@@ -181,6 +195,10 @@ fn a_recording_replays_and_tells_when_it_is_another() {
         let words = if run.code == Some(0) { "damaged: cut off: its last " } else { "damaged at byte " };
         assert!(matches!(run.code, Some(0 | 1)) && run.stderr.contains(words), "{run:?}");
     }
+    folder.write("short", &recording[..100]);
+    folder.run(&["replay", "short"]).failed(1, "short: holds nothing: cut off before its first part");
+    folder.run(&[&args[..], &["full", "--record-size", "1K", "--check", "full"]].concat()).done();
+    folder.run(&["replay", "full"]).failed(1, "full: holds nothing: what it begins with is longer");
     // Whole, but of a session that would have had another peer id: behind a byte each of tag and time, and
     // the eight of chance. The first that shows is the handshake.
     let mut records = peerless_core::unsealed_recording(&recording).unwrap();
@@ -189,12 +207,6 @@ fn a_recording_replays_and_tells_when_it_is_another() {
     let run = folder.run(&["replay", "other"]);
     run.failed(12, "other: diverged after call ");
     assert!(run.stderr.contains(" s, 68 bytes are sent to p0.0: recorded by "), "{run:?}");
-    folder.run(&["replay", "many.torrent"]).failed(1, "many.torrent");
-    #[cfg(unix)]
-    folder.run(&["replay", "/dev/zero"]).failed(1, "/dev/zero: not a recording");
-    let args = ["many.torrent", "-o", "none", "--peer", &addr, "-p", "0", "--record", "gone/rec"];
-    folder.run(&args).failed(10, "gone/rec");
-    folder.run(&["replay", "gone"]).failed(3, "gone");
 }
 
 #[test]

@@ -196,7 +196,14 @@ impl Machine {
         if let Some(reason) = reason {
             self.cx.outbox.push_back(Output::Close { peer: key, reason });
         }
-        self.cx.event(Event::PeerClosed { torrent: peer.torrent, peer: key, addr: peer.addr, reason });
+        self.cx.event(Event::PeerClosed {
+            torrent: peer.torrent,
+            peer: key,
+            addr: peer.addr,
+            reason,
+            downloaded_len: peer.open().map_or(0, |open| open.down.total()),
+            uploaded_len: peer.open().map_or(0, |open| open.up.total()),
+        });
         let is_proxys = self.blame_proxy(&peer, reason);
         let Some(torrent_key) = peer.torrent else { return };
         let Some(torrent) = self.torrents.get_mut(torrent_key) else { return };

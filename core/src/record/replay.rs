@@ -54,6 +54,11 @@ pub enum ReplayError {
         /// The version of the program that made it, if it says so.
         program: Option<String>,
     },
+    /// It ends before anything of it was whole.
+    Nothing {
+        /// How it ends.
+        end: RecordingEnd,
+    },
     /// It does not begin with the birth of a session.
     NoBeginning,
     /// Its bytes from this offset on are not those that were written.
@@ -100,6 +105,12 @@ impl fmt::Display for ReplayError {
                     f,
                     "a recording of format {format}, made by {by}; {PROGRAM} reads format {FORMAT} alone"
                 )
+            }
+            Self::Nothing { end: RecordingEnd::Full } => {
+                f.write_str("holds nothing: what it begins with is longer than all of it was to be")
+            }
+            Self::Nothing { end: RecordingEnd::CutOff | RecordingEnd::ShutDown } => {
+                f.write_str("holds nothing: cut off before its first part was whole")
             }
             Self::NoBeginning => f.write_str("the recording does not begin with a session"),
             Self::Damaged { offset } => write!(f, "damaged at byte {offset} or soon behind it"),
@@ -171,6 +182,9 @@ impl Replay {
     /// The same, with what the session was born of.
     pub(super) fn born(recording: &[u8]) -> Result<(Self, (Seeds, Config)), ReplayError> {
         let frame::Opened { program, content, cut_len, end } = frame::open(recording)?;
+        if content.is_empty() {
+            return Err(ReplayError::Nothing { end });
+        }
         let mut reader = Reader::new(&content, &|_| None);
         let Some(Record { passed, call: Call::New(seeds, config) }) = Record::read(&mut reader) else {
             return Err(ReplayError::NoBeginning);
@@ -484,7 +498,9 @@ mod tests {
             let bytes = recording(&config, &addr);
             match replay(&bytes) {
                 Ok(replayed) => assert_eq!(replayed.end, RecordingEnd::ShutDown),
-                Err(error) => assert_eq!(error, ReplayError::NoBeginning, "{record_len_max}"),
+                Err(error) => {
+                    assert_eq!(error, ReplayError::Nothing { end: RecordingEnd::Full }, "{record_len_max}");
+                }
             }
             assert!(bytes.len() as u64 <= record_len_max.max(100), "{record_len_max}: {}", bytes.len());
         }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use peerless_core::{
-    Instant, PeerInfo, PeerKey, PeerWait, Progress, Replay, ReplayError, Replayed, StallReason, State,
-    StoreTime, TorrentKey,
+    Event, Instant, Output, PeerInfo, PeerKey, PeerWait, Progress, Replay, ReplayError, Replayed,
+    StallReason, State, Step, StoreTime, TorrentKey,
 };
 
 use crate::peers::wait_name;
@@ -119,7 +119,9 @@ pub(super) fn explain(recording: &[u8]) -> Result<Explanation, ReplayError> {
     let mut looker = Looker::default();
     while let Some(next_at) = replay.next_at() {
         looker.look(&replay, next_at);
-        replay.step()?;
+        if let Some(Step::Outputs(outputs)) = replay.step()? {
+            looker.note_closed(&replay, &outputs);
+        }
     }
     // Whatever is left is no step: it is told.
     while replay.step()?.is_some() {}
@@ -162,6 +164,21 @@ impl Looker {
         if next_at.since(self.moment_at) >= self.moment_interval || is_end {
             self.moment_at = next_at;
             self.keep_moment(next_at);
+        }
+    }
+
+    /// What peers moved since the last look is told as they go.
+    fn note_closed(&mut self, replay: &Replay, outputs: &[Output]) {
+        for output in outputs {
+            let Output::Event(Event::PeerClosed { torrent, peer, downloaded_len, uploaded_len, .. }) = output
+            else {
+                continue;
+            };
+            let number = replay.torrents().iter().position(|key| Some(*key) == *torrent);
+            let story = number.and_then(|number| self.torrents.get_mut(number));
+            if let Some(story) = story.and_then(|story| story.peers.get_mut(peer)) {
+                (story.info.downloaded_len, story.info.uploaded_len) = (*downloaded_len, *uploaded_len);
+            }
         }
     }
 

@@ -209,6 +209,17 @@ fn what_is_told_has_all_figures_in_words_numbers_and_a_picture() {
 }
 
 #[test]
+fn what_a_peer_gave_behind_the_last_look_counts_too() {
+    let at_once = Duration::ZERO..Duration::ZERO;
+    let net = Net { latency: at_once.clone(), job_delay: at_once, ..Net::default() };
+    let mut lab = Lab::new(net, Config::default());
+    lab.start(lab.seed);
+    let told = lab.end();
+    let got: Vec<u64> = told.torrents[0].peers.values().map(|peer| peer.info.downloaded_len).collect();
+    assert_eq!(got, [800_000], "in {:?}", told.replayed.time);
+}
+
+#[test]
 fn a_long_session_keeps_few_moments() {
     let mut looker = Looker::default();
     for second in 0..50_000 {
