@@ -1,7 +1,6 @@
 //! A run of `download` or `seed` on real sockets: loads, listens, builds the session, drives it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,7 +27,7 @@ use crate::signal::Signals;
 use crate::source::Source;
 use crate::transfer::{Action, Summary, Transfer, Voice};
 use crate::values::PeerName;
-use crate::{command, descriptors, files, random};
+use crate::{command, descriptors, files, random, recording};
 
 /// How often figures are shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -126,7 +125,7 @@ fn transfer_all(plan: Plan, signals: &Signals, transfer: &mut Transfer) -> Resul
     signals.on_stop(plan.late_exit(), || {});
     if let Some(path) = &plan.network.record {
         // Told now, and not once the first part is to be written.
-        File::create(path).map_err(|error| Failure::unwritable(path, &error))?;
+        recording::make(path)?;
     }
     if let Some(words) = descriptors::make_room(loaded.len(), plan.network.max_peers) {
         transfer.note(&words);

@@ -18,6 +18,7 @@ pub mod out;
 pub mod peers;
 pub mod progress;
 pub mod random;
+pub mod recording;
 pub mod route;
 pub mod signal;
 pub mod source;

@@ -158,7 +158,8 @@ pub struct NetworkArgs {
     /// Write the session's inputs to FILE, for `replay`
     ///
     /// Payload is left out. FILE has the names, addresses and trackers of the transfer; `replay
-    /// --anonymize` makes a copy that has not.
+    /// --anonymize` makes a copy that has not. The recording of an earlier run is overwritten; another file
+    /// is not.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// The longest that the recording gets

@@ -4,20 +4,16 @@ mod explain;
 mod picture;
 mod tell;
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::Path;
 
 use peerless_core::text::escaped;
-use peerless_core::{RecordingEnd, Replay, ReplayError, Replayed, renamed, replay};
+use peerless_core::{RecordingEnd, ReplayError, Replayed, renamed, replay};
 
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Failure};
-use crate::{format, out, random};
+use crate::{format, out, random, recording};
 use explain::{Explanation, explain};
-
-/// What is read of a file to tell whether it is a recording: more than its first line, less than counts.
-const HEAD_LEN: u64 = 4096;
 
 /// Replays it.
 ///
@@ -27,7 +23,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     for path in args.picture.iter().chain(&args.anonymize) {
         Failure::unless_free(path, args.force)?;
     }
-    let recording = read(&args.file).map_err(|error| Failure::unreadable(&args.file, &error))?;
+    let recording = recording::read(&args.file).map_err(|error| Failure::unreadable(&args.file, &error))?;
     let is_looked_at = args.explain || args.picture.is_some();
     let replayed = if is_looked_at { explain(&recording) } else { replay(&recording).map(unlooked) };
     let explanation = replayed.map_err(|error| failure(&args.file, error))?;
@@ -53,16 +49,6 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     }
     tell_end(&file, &explanation.replayed);
     Ok(Exit::Done)
-}
-
-/// Reads no more of what is no recording than tells so.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let (mut file, mut bytes) = (File::open(path)?, Vec::new());
-    (&mut file).take(HEAD_LEN).read_to_end(&mut bytes)?;
-    if !matches!(Replay::new(&bytes), Err(ReplayError::NotARecording)) {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 /// Nobody has looked where the time went.

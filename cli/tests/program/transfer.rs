@@ -179,6 +179,22 @@ fn a_recording_replays_and_tells_when_it_is_another() {
 }
 
 #[test]
+fn a_recording_takes_the_place_of_another_and_of_nothing_else() {
+    let folder = sample();
+    let (_seed, addr) = seed(&folder, "mio");
+    let args = ["many.torrent", "-o", "out", "--peer", &addr, "-p", "0", "-q", "--record"];
+    for old in [&b"peerless recording 1 0.0.1\nold"[..], b"peerle\x00\x04old", b""] {
+        folder.write("rec", old);
+        folder.run(&[&args[..], &["rec"]].concat()).done();
+        folder.run(&["replay", "rec"]).done();
+    }
+    let torrent = folder.read("many.torrent");
+    let run = folder.run(&[&args[..], &["many.torrent"]].concat());
+    run.failed(11, "many.torrent: is there already, and no recording");
+    assert_eq!(folder.read("many.torrent"), torrent);
+}
+
+#[test]
 fn a_damaged_recording_is_told_from_a_short_one_and_from_another_session() {
     let folder = sample();
     let (_seed, addr) = seed(&folder, "mio");
