@@ -9,11 +9,13 @@ use crate::time::Instant;
 pub(crate) struct TimerTable<K> {
     by_key: BTreeMap<K, Instant>,
     by_time: BTreeSet<(Instant, K)>,
+    /// The earliest of them: it is asked for after every input, and changes seldom.
+    next: Option<Instant>,
 }
 
 impl<K> Default for TimerTable<K> {
     fn default() -> Self {
-        Self { by_key: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self { by_key: BTreeMap::new(), by_time: BTreeSet::new(), next: None }
     }
 }
 
@@ -24,13 +26,19 @@ impl<K: Ord + Copy> TimerTable<K> {
             self.by_time.remove(&(old, key));
         }
         self.by_time.insert((at, key));
+        self.find_next();
     }
 
     /// Forgets the deadline of `key`.
     pub(crate) fn clear(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
+            self.find_next();
         }
+    }
+
+    fn find_next(&mut self) {
+        self.next = self.by_time.first().map(|&(at, _)| at);
     }
 
     /// The deadline of `key`.
@@ -41,16 +49,14 @@ impl<K: Ord + Copy> TimerTable<K> {
 
     /// The earliest deadline.
     #[must_use]
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.by_time.first().map(|&(at, _)| at)
+    pub(crate) const fn next(&self) -> Option<Instant> {
+        self.next
     }
 
     /// Takes out the earliest deadline that is not after `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let &(at, key) = self.by_time.first()?;
-        if at > now {
-            return None;
-        }
+        self.next.filter(|at| *at <= now)?;
+        let &(_, key) = self.by_time.first()?;
         self.clear(key);
         Some(key)
     }

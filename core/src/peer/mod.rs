@@ -113,6 +113,8 @@ pub(crate) struct Open {
     pub(crate) flow: Flow,
     pub(crate) fast: Fast,
     pub(crate) requests: Requests,
+    /// Whether the snub timer is set.
+    pub(crate) is_timed: bool,
     pub(crate) uploads: Uploads,
     /// Payload received.
     pub(crate) down: Rate,
@@ -207,6 +209,7 @@ impl Peer {
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
             requests: Requests::new(now, cx.config.requests_max),
+            is_timed: false,
             uploads: Uploads::default(),
             down: Rate::new(now),
             up: Rate::new(now),
@@ -390,12 +393,12 @@ impl Peer {
     }
 
     /// Sets the deadline by which the peer must deliver, if it has none yet and owes something.
-    pub(crate) fn set_snub_timer(&self, cx: &mut Cx) {
-        let key = TimerKey::Peer(self.key, PeerTimer::Snub);
-        if let Some(at) = self.open().and_then(|open| open.requests.due_at())
-            && cx.timers.get(key).is_none()
-        {
-            cx.timers.set(key, at);
+    pub(crate) fn set_snub_timer(&mut self, cx: &mut Cx) {
+        let key = self.key;
+        let Some(open) = self.open_mut().filter(|open| !open.is_timed) else { return };
+        if let Some(at) = open.requests.due_at() {
+            open.is_timed = true;
+            cx.timers.set(TimerKey::Peer(key, PeerTimer::Snub), at);
         }
     }
 

@@ -52,10 +52,11 @@ impl Torrent {
     /// A peer owes blocks for too long: others are asked for them, and at last it is asked anew; not
     /// while one is on its way, as slowly as it may be.
     pub(crate) fn on_snub_timer(&mut self, cx: &mut Cx, peers: &mut Peers, key: PeerKey) {
-        let Phase::Leeching(download) = &mut self.phase else { return };
         let Some(peer) = peers.get_mut(key) else { return };
         let (is_bringing, is_held) = (peer.is_bringing(cx.now), peer.is_held(cx));
         let Some(open) = peer.open_mut() else { return };
+        open.is_timed = false;
+        let Phase::Leeching(download) = &mut self.phase else { return };
         if cx.budget.is_disk_busy() || is_held || (open.requests.snubbed && is_bringing) {
             open.requests.excuse(cx.now);
         }
@@ -68,7 +69,7 @@ impl Torrent {
             }
             self.refill(cx, peers);
         }
-        if let Some(peer) = peers.get(key) {
+        if let Some(peer) = peers.get_mut(key) {
             peer.set_snub_timer(cx);
         }
     }
