@@ -121,6 +121,8 @@ pub(crate) enum TorrentTimer {
     Progress,
     /// Until someone may be late with metadata.
     Metadata,
+    /// Until everybody is told of the pieces that have come.
+    News,
     /// Until a web seed may be asked again.
     Web,
     /// Until peers are told of others that have come or left meanwhile.
@@ -128,7 +130,7 @@ pub(crate) enum TorrentTimer {
 }
 
 impl TorrentTimer {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Announce,
         Self::Dial,
         Self::Choke,
@@ -137,6 +139,7 @@ impl TorrentTimer {
         Self::Endgame,
         Self::Progress,
         Self::Metadata,
+        Self::News,
         Self::Web,
         Self::Pex,
     ];

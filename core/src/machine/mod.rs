@@ -441,6 +441,7 @@ impl Machine {
             TorrentTimer::Choke => torrent.on_choke_timer(cx, peers),
             TorrentTimer::Save => torrent.save(cx),
             TorrentTimer::Metadata => torrent.on_metadata_timer(cx, peers),
+            TorrentTimer::News => torrent.tell_news(cx, peers),
             TorrentTimer::Web => torrent.on_web_timer(cx),
             TorrentTimer::Pex => torrent.on_pex_timer(cx, peers),
             TorrentTimer::Store => torrent.on_store_timer(cx),

@@ -8,6 +8,7 @@ mod error;
 mod extended;
 mod fast;
 mod flow;
+mod knows;
 mod requests;
 mod send_queue;
 mod uploads;
@@ -15,6 +16,7 @@ mod worth;
 
 pub use error::PeerError;
 pub(crate) use fast::{GRANTED_MAX, allowed_fast_set};
+pub(crate) use knows::Knows;
 pub(crate) use send_queue::PartKind;
 pub use send_queue::Unsent;
 pub(crate) use uploads::QUEUE_MAX;
@@ -110,6 +112,7 @@ pub(crate) struct Open {
     pub(crate) early: Option<Box<Early>>,
     /// How many of its pieces we want.
     pub(crate) wanted_count: u32,
+    pub(crate) knows: Knows,
     pub(crate) flow: Flow,
     pub(crate) fast: Fast,
     pub(crate) requests: Requests,
@@ -206,6 +209,7 @@ impl Peer {
             pieces: Bitfield::empty(piece_count.unwrap_or_default()),
             early: None,
             wanted_count: 0,
+            knows: Knows::default(),
             flow: Flow::default(),
             fast: Fast::new(handshake.has_fast()),
             requests: Requests::new(now, cx.config.requests_max),

@@ -116,6 +116,7 @@ impl Torrent {
         if !is_new {
             return Ok(());
         }
+        open.knows.on_have();
         let is_wanted = self.is_leeching() && self.wants(piece);
         open.wanted_count += u32::from(is_wanted);
         self.may_ask |= is_wanted;
@@ -147,6 +148,7 @@ impl Torrent {
         let Some(open) = peer.open_mut() else { return Ok(()) };
         let geometry = self.storage.metainfo.geometry();
         self.may_ask = true;
+        open.knows.lacks_count = 0;
         match &mut self.phase {
             Phase::Leeching(download) if open.pieces.is_empty() => {
                 download.picker.add_peer(&pieces);
@@ -253,19 +255,12 @@ impl Torrent {
         for key in &self.peers {
             let Some(peer) = peers.get_mut(*key) else { continue };
             let Some(open) = peer.open_mut() else { continue };
-            if open.pieces.has(piece) {
-                if was_wanted {
-                    open.wanted_count = open.wanted_count.saturating_sub(1);
-                    peer.update_interest(cx);
-                }
-            } else {
-                // Who has the piece need not know that we have it too.
-                peer.send(cx, Message::Have { index: piece.get() });
-            }
-            if peer.does_not_read() {
-                cx.close(*key, CloseReason::Violation(PeerError::DoesNotRead));
+            if was_wanted && open.pieces.has(piece) {
+                open.wanted_count = open.wanted_count.saturating_sub(1);
+                peer.update_interest(cx);
             }
         }
+        self.spread(cx, peers, piece);
         self.complete_if_whole(cx, peers);
     }
 
@@ -274,6 +269,7 @@ impl Torrent {
         if !matches!(&self.phase, Phase::Leeching(download) if download.is_whole()) {
             return;
         }
+        self.tell_news(cx, peers);
         self.leave_phase(cx);
         self.phase = Phase::Seeding;
         if self.have.is_full() {

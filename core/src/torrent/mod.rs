@@ -18,6 +18,7 @@ mod figures;
 mod listing;
 mod messages;
 mod metadata;
+mod news;
 mod pex;
 mod private;
 mod refill;
@@ -58,6 +59,7 @@ use choker::Choker;
 use choosing::Choosing;
 use download::Download;
 use metadata::{Fetching, Served};
+use news::News;
 use pex::Exchange;
 use saving::Saving;
 use super_seed::SuperSeed;
@@ -75,6 +77,7 @@ pub(crate) struct Torrent {
     phase: Phase,
     /// Pieces verified and on disk.
     have: Bitfield,
+    news: News,
     /// Connections that have shaken hands.
     peers: BTreeSet<PeerKey>,
     /// The same by who is at the other end: of two to one peer, the one that is kept.
@@ -157,6 +160,7 @@ impl Torrent {
         Self {
             key,
             have: Bitfield::empty(storage.metainfo.geometry().piece_count()),
+            news: News::default(),
             storage,
             purpose: Purpose::Download,
             phase,
@@ -222,6 +226,7 @@ impl Torrent {
         peer.open().into_iter().for_each(|open| _ = self.by_id.insert(open.id, peer.key));
         // BEP 6: one of the three, first of all. Without it there is no word for "nothing".
         let fast = handshake.has_fast();
+        peer.open_mut().into_iter().for_each(|open| self.news.on_peer_open(&mut open.knows));
         // What a check has found so far is told with the rest.
         self.begin_super_seed(cx);
         let is_known = !self.have.is_empty() && !matches!(self.phase, Phase::Checking(_));
