@@ -47,27 +47,32 @@ impl Counter {
             let passed = self.left.min(rest.len());
             self.left -= passed;
             rest = &rest[passed..];
-            let Some((&byte, behind)) = rest.split_first() else { break };
-            self.take(traffic, byte);
-            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+            let used = self.take(traffic, rest);
+            rest = &rest[used..];
         }
         // Zeros are payload: the message that they are of has begun.
         self.left -= zeros.min(self.left);
     }
 
-    fn take(&mut self, traffic: &mut Traffic, byte: u8) {
-        self.head[self.head_len] = byte;
-        self.head_len += 1;
+    /// Takes the length of a message or its id, as far as it has come. Returns its bytes.
+    fn take(&mut self, traffic: &mut Traffic, bytes: &[u8]) -> usize {
+        let end = if self.head_len < 4 { 4 } else { 5 };
+        let used = bytes.len().min(end - self.head_len);
+        self.head[self.head_len..self.head_len + used].copy_from_slice(&bytes[..used]);
+        self.head_len += used;
         let [a, b, c, d, id] = self.head;
         let len = u32::from_be_bytes([a, b, c, d]);
         let is_keep_alive = self.head_len == 4 && len == 0;
         if self.head_len < 5 && !is_keep_alive {
-            return;
+            return used;
         }
         self.head_len = 0;
         traffic.message_count += 1;
         if is_keep_alive {
-            return;
+            return used;
         }
         self.left = len as usize - 1;
         match id {
@@ -79,6 +84,7 @@ impl Counter {
             }
             _ => {}
         }
+        used
     }
 }
 

@@ -77,8 +77,10 @@ pub(super) struct Queue {
     number: u64,
     /// The slot whose turn it is, counted from the beginning of time.
     slot: u64,
-    /// What is in it, and what came too late for it.
-    now: BinaryHeap<Reverse<Scheduled>>,
+    /// What is in it, the last first.
+    now: Vec<Scheduled>,
+    /// What came too late to be among that.
+    late: BinaryHeap<Reverse<Scheduled>>,
     /// What is in the slots behind it, in no order, and how much that is.
     slots: Vec<Vec<Scheduled>>,
     slots_len: usize,
@@ -91,7 +93,8 @@ impl Default for Queue {
         Self {
             number: 0,
             slot: 0,
-            now: BinaryHeap::new(),
+            now: Vec::new(),
+            late: BinaryHeap::new(),
             slots: (0..SLOT_COUNT).map(|_| Vec::new()).collect(),
             slots_len: 0,
             far: BinaryHeap::new(),
@@ -108,19 +111,22 @@ impl Queue {
     /// When the next thing happens.
     pub(super) fn next_at(&mut self) -> Option<Instant> {
         self.advance();
-        self.now.peek().map(|Reverse(next)| next.at)
+        let (now, late) = (self.now.last(), self.late.peek());
+        now.into_iter().chain(late.map(|Reverse(late)| late)).map(|next| next.at).min()
     }
 
     /// Takes out what happens next.
     pub(super) fn pop(&mut self) -> Option<Scheduled> {
         self.advance();
-        self.now.pop().map(|Reverse(next)| next)
+        let late = self.late.peek().map(|Reverse(late)| late);
+        let is_late = late.is_some_and(|late| self.now.last().is_none_or(|next| late < next));
+        if is_late { self.late.pop().map(|Reverse(next)| next) } else { self.now.pop() }
     }
 
     fn place(&mut self, one: Scheduled) {
         let slot = slot_of(one.at);
         if slot <= self.slot {
-            self.now.push(Reverse(one));
+            self.late.push(Reverse(one));
         } else if slot - self.slot < SLOT_COUNT as u64 {
             self.slots_len += 1;
             self.slots[place_of(slot)].push(one);
@@ -131,7 +137,7 @@ impl Queue {
 
     /// Goes on to the next slot that has something in it.
     fn advance(&mut self) {
-        while self.now.is_empty() {
+        while self.now.is_empty() && self.late.is_empty() {
             if self.slots_len > 0 {
                 self.slot += 1;
             } else if let Some(Reverse(next)) = self.far.peek() {
@@ -141,7 +147,8 @@ impl Queue {
             }
             let place = place_of(self.slot);
             self.slots_len -= self.slots[place].len();
-            self.now.extend(self.slots[place].drain(..).map(Reverse));
+            std::mem::swap(&mut self.now, &mut self.slots[place]);
+            self.now.sort_unstable_by(|one, other| other.cmp(one));
             while let Some(Reverse(next)) = self.far.peek()
                 && slot_of(next.at).saturating_sub(self.slot) < SLOT_COUNT as u64
                 && let Some(Reverse(next)) = self.far.pop()
