@@ -202,7 +202,7 @@ mod tests {
         let mut lab = lab(3, "xx");
         let peers = [1, 2, 3].map(|number| lab.peer(number));
         peers.iter().for_each(|peer| lab.say(*peer, Message::Interested));
-        // A turn is a minute, and so is the time to ask.
+        // Chance gives the only slot every half minute, and a minute with it is the time to ask.
         pass(&mut lab, 2, &peers);
         let fourth = lab.peer(4);
         assert_eq!(crowded(&lab).len(), 1);
@@ -212,7 +212,7 @@ mod tests {
             "the others wait, or have just got a slot"
         );
         lab.say(fourth, Message::Interested);
-        pass(&mut lab, 2, &[&peers[..], &[fourth]].concat());
+        pass(&mut lab, 4, &[&peers[..], &[fourth]].concat());
         lab.peer(5);
         assert_eq!(crowded(&lab).len(), 2, "in its turn each is found out");
     }
