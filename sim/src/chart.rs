@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use peerless_core::text::escaped;
 use plotters::coord::Shift;
 use plotters::prelude::{
     ChartBuilder, DrawingArea, IntoDrawingArea, LineSeries, PathElement, RGBColor, SVGBackend,
@@ -110,18 +111,57 @@ impl Chart {
             let style = colour.stroke_width(2);
             chart
                 .draw_series(LineSeries::new(curve.points.iter().copied(), style))?
-                .label(curve.name.escape_debug().to_string())
+                .label(escaped(&curve.name).to_string())
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
         }
         if self.curves.len() > 1 {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
+                .position(self.free_corner(x_max, y_max))
                 .background_style(WHITE.mix(0.85))
                 .border_style(BLACK.mix(0.3))
                 .label_font(("sans-serif", 12))
                 .draw()?;
         }
         Ok(())
+    }
+
+    /// Where the names of the curves hide the least of them.
+    fn free_corner(&self, x_max: f64, y_max: f64) -> SeriesLabelPosition {
+        let points = || self.curves.iter().flat_map(|curve| &curve.points);
+        let upper_left = points().filter(|(x, y)| *x < x_max * 0.3 && *y > y_max * 0.6).count();
+        let lower_right = points().filter(|(x, y)| *x > x_max * 0.7 && *y < y_max * 0.4).count();
+        if lower_right < upper_left {
+            SeriesLabelPosition::LowerRight
+        } else {
+            SeriesLabelPosition::UpperLeft
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chart of one curve and one that is not in the way, as text.
+    fn drawn(points: &[(f64, f64)]) -> String {
+        let curve = |name: &str, points| Curve { name: name.to_owned(), points };
+        let curves = vec![curve("first", points.to_vec()), curve("second", vec![(0.0, 0.0), (0.1, 0.0)])];
+        let label = |number| format!("{number}");
+        let chart =
+            Chart { title: String::new(), x: "", y: "", x_label: label, y_label: label, y_max: 1.0, curves };
+        svg(&[chart]).unwrap()
+    }
+
+    #[test]
+    fn names_stand_where_the_curves_do_not() {
+        let place = |points| {
+            let svg = drawn(points);
+            let text = svg.split("<text ").find(|text| text.contains("\nfirst\n")).unwrap();
+            let number = |key: &str| text.split(key).nth(1)?.split('"').nth(1)?.parse::<u32>().ok();
+            (number("x=").unwrap() < SIZE.0 / 2, number("y=").unwrap() < SIZE.1 / 2)
+        };
+        assert_eq!(place(&[(0.0, 0.0), (0.9, 0.1), (1.0, 1.0)]), (true, true), "above what rises late");
+        assert_eq!(place(&[(0.0, 0.0), (0.1, 0.9), (1.0, 1.0)]), (false, false), "below what has risen");
     }
 }

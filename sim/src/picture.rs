@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use peerless_core::text::escaped;
+
 use crate::chart::{self, Chart, Curve, thinned};
 use crate::report::{Report, time_words};
 use crate::run::Moment;
@@ -129,7 +131,7 @@ fn distribution(sorted: &[f64], count: usize) -> Vec<(f64, f64)> {
 
 fn title(report: &Report, what: &str) -> String {
     let name = report.name.as_deref().unwrap_or("scenario");
-    format!("{}: {what}", name.escape_debug())
+    format!("{}: {what}", escaped(name))
 }
 
 fn percent(share: f64) -> String {

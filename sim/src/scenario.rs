@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use peerless_core::text::escaped;
 use serde::Deserialize;
 
 pub use group::{Arrive, Behaviour, DiskSpec, FloodKind, Group, Leave, Restart, SeedChoice};
@@ -231,12 +232,12 @@ impl Scenario {
             );
         }
         self.groups.iter().try_for_each(|group| {
-            group.check().map_err(|why| format!("group '{}': {why}", group.name.escape_debug()))
+            group.check().map_err(|why| format!("group '{}': {why}", escaped(&group.name)))
         })?;
         let mut names: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(format!("two groups are called '{}'", pair[0].escape_debug())),
+            Some(pair) => Err(format!("two groups are called '{}'", escaped(pair[0]))),
             None => Ok(()),
         }
     }

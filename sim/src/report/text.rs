@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use peerless_core::text::escaped;
+
 use super::{GroupReport, Report, Spread};
 
 impl Display for Report {
@@ -11,7 +13,7 @@ impl Display for Report {
         writeln!(
             f,
             "{}, seed {}: {count} {}, {} in {} {} of {}",
-            name.escape_debug(),
+            escaped(name),
             self.seed,
             if count == 1 { "peer" } else { "peers" },
             size(self.torrent.size),
@@ -103,7 +105,7 @@ fn row(f: &mut Formatter<'_>, name: &str, spread: Option<Spread>) -> fmt::Result
     let Some(Spread { count, min, median, p95, max }) = spread else {
         return writeln!(f, "  {name:<22}{:>6}", "nobody");
     };
-    let name = name.escape_debug().to_string();
+    let name = escaped(name).to_string();
     writeln!(
         f,
         "  {name:<22}{count:>6}{:>10}{:>10}{:>10}{:>10}",
@@ -116,7 +118,7 @@ fn row(f: &mut Formatter<'_>, name: &str, spread: Option<Spread>) -> fmt::Result
 
 fn ratio_row(f: &mut Formatter<'_>, group: &GroupReport) -> fmt::Result {
     let Some(Spread { count, min, median, p95, max }) = group.share_ratio else { return Ok(()) };
-    let name = group.name.escape_debug().to_string();
+    let name = escaped(&group.name).to_string();
     writeln!(f, "  {name:<22}{count:>6}{min:>10.2}{median:>10.2}{p95:>10.2}{max:>10.2}")
 }
 

@@ -198,11 +198,12 @@ fn what_is_told_has_all_figures_in_words_numbers_and_a_picture() {
     );
     let last = told.moments.last().unwrap();
     assert_eq!((last.have_count, last.piece_count), (25, 25));
-    let svg = picture::svg("a & b", &told.moments).unwrap();
+    let svg = picture::svg("a & b's", &told.moments).unwrap();
     assert!(
-        svg.contains("a &amp; b: rate")
-            && svg.contains("a &amp; b: pieces")
-            && svg.contains("payload a second"),
+        svg.contains("a &amp; b&apos;s: rate")
+            && svg.contains("a &amp; b&apos;s: pieces")
+            && svg.contains("payload a second, in MiB")
+            && svg.contains("\n0.5\n"),
         "{svg}"
     );
     assert!(tell::words(&Explanation { torrents: Vec::new(), ..told }).is_empty());
