@@ -202,19 +202,12 @@ mod tests {
         let mut lab = lab(3, "xx");
         let peers = [1, 2, 3].map(|number| lab.peer(number));
         peers.iter().for_each(|peer| lab.say(*peer, Message::Interested));
-        // Chance gives the only slot every half minute, and a minute with it is the time to ask.
-        pass(&mut lab, 2, &peers);
-        let fourth = lab.peer(4);
-        assert_eq!(crowded(&lab).len(), 1);
-        assert_eq!(
-            lab.machine.accept(lab.now, Lab::addr(5)),
-            None,
-            "the others wait, or have just got a slot"
-        );
-        lab.say(fourth, Message::Interested);
-        pass(&mut lab, 4, &[&peers[..], &[fourth]].concat());
-        lab.peer(5);
-        assert_eq!(crowded(&lab).len(), 2, "in its turn each is found out");
+        pass(&mut lab, 2, &[]);
+        assert_eq!(lab.machine.accept(lab.now, Lab::addr(4)), None, "nobody has had the slot for a minute");
+        // Chance gives it every half minute.
+        pass(&mut lab, 8, &peers);
+        [4, 5, 6].iter().for_each(|number| _ = lab.peer(*number));
+        assert_eq!(crowded(&lab).len(), 3, "in its turns each is found out");
     }
 
     #[test]
