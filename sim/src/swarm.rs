@@ -361,6 +361,8 @@ impl Swarm {
     }
 
     fn end(&mut self, node: NodeId, power: bool) {
+        // Nothing comes of what it still hears: whom it called now would answer its next life.
+        self.host_mut(node).ends_after = Some(0);
         self.cut_all(node);
         self.nodes[node.0].down = true;
         let seed = self.rng.next_u64();
