@@ -145,8 +145,14 @@ impl Report {
             goals.iter().filter(|member| member.phase() == phase && member.completed_at.is_none()).count()
         };
         let groups = run.scenario.groups.iter().enumerate();
-        let groups: Vec<GroupReport> = groups.map(|(place, group)| group_report(run, place, group)).collect();
         let (times, ratios) = by_group(run);
+        let groups: Vec<GroupReport> = groups
+            .map(|(place, group)| GroupReport {
+                completion: times.get(&place).cloned().and_then(spread),
+                share_ratio: ratios.get(&place).cloned().and_then(spread),
+                ..group_report(run, place, group)
+            })
+            .collect();
         let sessions = || run.members.iter().filter(|member| run.group_of(member).behaviour.is_session());
         let waited = |place: &usize| run.scenario.groups[*place].is_waited_for();
         let all = |lists: &BTreeMap<usize, Vec<f64>>| {
@@ -243,10 +249,9 @@ fn by_group(run: &Run) -> (BTreeMap<usize, Vec<f64>>, BTreeMap<usize, Vec<f64>>)
     (times, ratios)
 }
 
+/// What came of a group, but for its distributions.
 fn group_report(run: &Run, place: usize, group: &Group) -> GroupReport {
     let members = || run.members.iter().filter(|member| member.group == place);
-    let (times, ratios) = by_group(run);
-    let spread_of = |lists: &BTreeMap<usize, Vec<f64>>| lists.get(&place).cloned().and_then(spread);
     let sum = |of: fn(&Member) -> u64| group.behaviour.is_session().then(|| members().map(of).sum());
     GroupReport {
         name: group.name.clone(),
@@ -260,11 +265,11 @@ fn group_report(run: &Run, place: usize, group: &Group) -> GroupReport {
         },
         left: members().filter(|member| member.phase() == Phase::Gone).count(),
         failed: members().filter(|member| member.phase() == Phase::Failed).count(),
-        completion: spread_of(&times),
+        completion: None,
         uploaded: sum(|member| member.now.uploaded_len),
         downloaded: sum(|member| member.now.downloaded_len),
         wasted: sum(|member| member.now.wasted_len),
-        share_ratio: spread_of(&ratios),
+        share_ratio: None,
     }
 }
 

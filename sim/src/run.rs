@@ -81,8 +81,10 @@ pub(crate) struct Member {
     torrent: Option<TorrentKey>,
     pub(crate) arrived_at: Option<Instant>,
     pub(crate) completed_at: Option<Instant>,
-    /// What is planned for an earlier life is void.
+    /// What is planned for an earlier life is void, but for its leaving.
     life: u32,
+    /// Whether it is one of those that leave, once that was to be known.
+    leaves: Option<bool>,
     /// The figures of lives that are over, and since the last sample those of this one.
     past: Totals,
     pub(crate) now: Totals,
@@ -253,11 +255,11 @@ impl Run {
     fn perform(&mut self, act: Act, member: usize) {
         match act {
             Act::Arrive => self.arrive(member),
-            Act::Leave { life } => self.leave(member, life),
+            Act::Leave => self.leave(member),
             Act::Stop { life } => self.stop(member, life),
             Act::Drop { life } => self.drop_node(member, life),
             Act::Back { life } => self.back(member, life),
-            Act::Tracker { mood_down } => self.turn_tracker(member, mood_down),
+            Act::Tracker => self.turn_tracker(member),
             Act::Sample => {
                 self.take_sample();
                 self.agenda.add(self.swarm.now() + self.series.interval(), Act::Sample, 0);
@@ -278,15 +280,8 @@ impl Run {
     }
 
     fn on_complete(&mut self, number: usize, at: Instant) {
-        let (life, group) = (self.members[number].life, self.group_of(&self.members[number]).clone());
-        if let Some(leave) = &group.leave
-            && let Some(range) = &leave.after_complete
-            && self.chance(leave.share)
-        {
-            let pause = self.draw(range);
-            self.agenda.add(at + pause, Act::Leave { life }, number);
-        }
-        if group.is_waited_for() {
+        self.plan_leave(number, at, |leave| leave.after_complete.as_ref());
+        if self.group_of(&self.members[number]).is_waited_for() {
             self.complete_count += 1;
             self.waiting_count -= 1;
         }

@@ -157,9 +157,38 @@ fn who_leaves_is_not_waited_for_and_a_full_disk_is_told() {
 }
 
 #[test]
+fn who_has_failed_since_the_last_sample_is_counted_once() {
+    for goes in ["leave = { after = 30 }", "restart = { every = 30 }"] {
+        // Nobody looks before it goes.
+        let mut scenario =
+            swarm(&format!("{SEED}[[group]]\nname = \"full\"\ndisk = {{ full_after = 1 }}\n{goes}\n"));
+        scenario.sample = Some(Duration::from_secs(3600));
+        let (ended, report) = play(&scenario, 1);
+        let counts = (report.complete, report.left, report.failed);
+        assert_eq!((ended, counts), (Ended::Complete, (0, 0, 1)), "{goes}: {report}");
+    }
+}
+
+#[test]
+fn who_is_to_leave_does_so_after_restarts_and_as_a_seed_and_is_drawn_once() {
+    // The slow one keeps the others' time going.
+    let scenario = swarm(&format!(
+        "limit = 120\n{SEED}leave = {{ after_complete = 30 }}\n[[group]]\nname = \"slow\"\ndown = 100\n\
+         [[group]]\nname = \"restarts\"\nleave = {{ after_complete = 60 }}\nrestart = {{ every = 20, away = 1 }}\n\
+         [[group]]\nname = \"half\"\ncount = 40\nleave = {{ after_complete = 20, after = 80, share = 0.5 }}\n"
+    ));
+    let (ended, report) = play(&scenario, 1);
+    assert_eq!((ended, group(&report, "restarts").complete), (Ended::Limit, 1), "{report}");
+    let left = |name| group(&report, name).left;
+    assert_eq!((left("seed"), left("restarts")), (1, 1), "{report}");
+    assert!((12..=28).contains(&left("half")), "{} of 40", left("half"));
+}
+
+#[test]
 fn trackers_that_fail_web_seeds_and_nat_do_what_they_say() {
     // Nobody is found until the tracker is back.
-    let down = swarm(&format!("{SEED}[[group]]\nname = \"leech\"\n[[tracker]]\ndown = [\"0..2m\"]\n"));
+    let down = "[[tracker]]\ndown = [\"0..2m\", \"10s..20s\"]\n";
+    let down = swarm(&format!("{SEED}[[group]]\nname = \"leech\"\n{down}"));
     let (_, report) = play(&down, 1);
     assert!(report.complete == 1 && report.time > 120.0, "{report}");
     // All of it comes from the web seed.

@@ -10,16 +10,16 @@ use peerless_core::Instant;
 pub(super) enum Act {
     /// It comes.
     Arrive,
-    /// It goes for good.
-    Leave { life: u32 },
+    /// It goes for good, whichever of its lives it is in.
+    Leave,
     /// It stops, to come back.
     Stop { life: u32 },
     /// It had its time to end in order.
     Drop { life: u32 },
     /// It comes back.
     Back { life: u32 },
-    /// A tracker stops to answer, or answers again.
-    Tracker { mood_down: bool },
+    /// A tracker may stop to answer, or answer again.
+    Tracker,
     /// A look at everybody.
     Sample,
 }

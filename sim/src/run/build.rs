@@ -85,6 +85,7 @@ impl Run {
                     arrived_at: None,
                     completed_at: None,
                     life: 0,
+                    leaves: None,
                     past: Totals::default(),
                     now: Totals::default(),
                 });
@@ -94,10 +95,8 @@ impl Run {
             }
         }
         for (number, tracker) in self.scenario.trackers.iter().enumerate() {
-            for Range { start, end } in &tracker.down {
-                for (at, mood_down) in [(start, true), (end, false)] {
-                    self.agenda.add(Instant::from_start(*at), Act::Tracker { mood_down }, number);
-                }
+            for at in tracker.down.iter().flat_map(|Range { start, end }| [*start, *end]) {
+                self.agenda.add(Instant::from_start(at), Act::Tracker, number);
             }
         }
         for (number, web) in self.scenario.web_seeds.iter().enumerate() {

@@ -13,7 +13,7 @@ use super::{Phase, Run, Totals};
 use crate::disk::Faults;
 use crate::link::{DiskPace, NodeId, Speed};
 use crate::puppet::{Flood, Plan, Serve, Shake};
-use crate::scenario::{Behaviour, DiskSpec, FloodKind, Group};
+use crate::scenario::{Behaviour, DiskSpec, FloodKind, Group, Leave};
 use crate::swarm::Role;
 use crate::tracker::Mood;
 
@@ -50,13 +50,11 @@ impl Run {
         if group.is_seed() {
             self.members[number].completed_at = self.members[number].arrived_at;
         }
-        let life = self.members[number].life;
-        if let Some(leave) = &group.leave
-            && let Some(range) = &leave.after
-            && self.chance(leave.share)
-        {
-            let at = self.swarm.now() + self.draw(range);
-            self.agenda.add(at, Act::Leave { life: u32::MAX }, number);
+        let (now, life) = (self.swarm.now(), self.members[number].life);
+        self.plan_leave(number, now, |leave| leave.after.as_ref());
+        if group.is_seed() {
+            // Nothing will tell that it is complete.
+            self.plan_leave(number, now, |leave| leave.after_complete.as_ref());
         }
         if let Some(restart) = &group.restart
             && self.chance(restart.share)
@@ -182,26 +180,35 @@ impl Run {
         addrs
     }
 
-    /// It goes for good. `u32::MAX` stands for every life.
-    pub(super) fn leave(&mut self, number: usize, life: u32) {
-        let member = &self.members[number];
-        if member.life != life && life != u32::MAX {
-            return;
+    /// Plans when it leaves, if it is one of those that do and the group says so of this case.
+    pub(super) fn plan_leave(
+        &mut self,
+        number: usize,
+        from: Instant,
+        case: impl Fn(&Leave) -> Option<&Range<Duration>>,
+    ) {
+        let Some(leave) = self.group_of(&self.members[number]).leave.clone() else { return };
+        let Some(range) = case(&leave) else { return };
+        let leaves = self.members[number].leaves.unwrap_or_else(|| self.chance(leave.share));
+        self.members[number].leaves = Some(leaves);
+        if leaves {
+            let at = from + self.draw(range);
+            self.agenda.add(at, Act::Leave, number);
         }
-        let (was_here, kill) = (member.phase == Phase::Here, self.leaves_without_a_word(number));
-        match member.phase {
-            Phase::Expected | Phase::Gone | Phase::Failed => return,
-            Phase::Here | Phase::Away => {}
-        }
-        if was_here {
-            self.part(number, kill);
-        }
-        self.members[number].phase = Phase::Gone;
-        self.give_up_on(number);
     }
 
-    fn leaves_without_a_word(&self, number: usize) -> bool {
-        self.group_of(&self.members[number]).leave.as_ref().is_some_and(|leave| leave.kill)
+    /// It goes for good.
+    pub(super) fn leave(&mut self, number: usize) {
+        let kill = self.group_of(&self.members[number]).leave.as_ref().is_some_and(|leave| leave.kill);
+        let goes = match self.members[number].phase {
+            Phase::Expected | Phase::Gone | Phase::Failed => false,
+            Phase::Here => self.part(number, kill),
+            Phase::Away => true,
+        };
+        if goes {
+            self.members[number].phase = Phase::Gone;
+            self.give_up_on(number);
+        }
     }
 
     /// It stops, to come back.
@@ -211,7 +218,9 @@ impl Run {
             return;
         }
         let Some(restart) = self.group_of(member).restart.clone() else { return };
-        self.part(number, restart.kill);
+        if !self.part(number, restart.kill) {
+            return;
+        }
         self.members[number].phase = Phase::Away;
         let farewell = if restart.kill { Duration::ZERO } else { FAREWELL };
         let at = self.swarm.now() + farewell + self.draw(&restart.away).max(Duration::from_millis(1));
@@ -219,21 +228,25 @@ impl Run {
         self.agenda.add(at, Act::Back { life }, number);
     }
 
-    /// Its session ends, with or without a word.
-    fn part(&mut self, number: usize, kill: bool) {
+    /// Its session ends, with or without a word; not if it is found to have failed since the last sample.
+    fn part(&mut self, number: usize, kill: bool) -> bool {
         self.refresh(number);
+        if self.members[number].phase == Phase::Failed {
+            return false;
+        }
         let now = self.swarm.now();
         let up = self.capacity_of(self.group_of(&self.members[number]));
         self.series.capacity.change(now, -i128::from(up));
         let member = &mut self.members[number];
         member.life += 1;
-        let (Some(node), life) = (member.node, member.life) else { return };
+        let (Some(node), life) = (member.node, member.life) else { return true };
         if kill {
             self.drop_node(number, life);
         } else {
             self.swarm.shut_down(node);
             self.agenda.add(now + FAREWELL, Act::Drop { life }, number);
         }
+        true
     }
 
     /// What is left of its session ends.
@@ -282,8 +295,11 @@ impl Run {
         self.give_up_on(number);
     }
 
-    pub(super) fn turn_tracker(&mut self, number: usize, mood_down: bool) {
-        self.swarm.tracker(&tracker_host(number)).mood = if mood_down { Mood::Down } else { Mood::Fine };
+    /// A tracker begins or ceases to fail, unless another of its times to fail goes on.
+    pub(super) fn turn_tracker(&mut self, number: usize) {
+        let now = self.swarm.now().since_start();
+        let is_down = self.scenario.trackers[number].down.iter().any(|down| down.contains(&now));
+        self.swarm.tracker(&tracker_host(number)).mood = if is_down { Mood::Down } else { Mood::Fine };
     }
 }
 

@@ -231,8 +231,9 @@ impl Run {
         (full_count + counts.iter().min().copied().unwrap_or_default(), rounded(mean + full))
     }
 
-    /// Legout, Urvoy-Keller, Michiardi, "Rarest first and choke algorithms are enough" (2006): with ideal entropy each leech is always interested in each other. They measure the time for which
-    /// one peer is interested in another; this is the same over many pairs at one moment.
+    /// Legout, Urvoy-Keller, Michiardi, "Rarest first and choke algorithms are enough" (2006): with ideal
+    /// entropy each leech is always interested in each other. They measure the time for which one peer is
+    /// interested in another; this is the same over many pairs at one moment.
     fn entropy(&self) -> Option<f64> {
         let now = self.swarm.now();
         let piece_count = self.scenario.torrent.pieces;
