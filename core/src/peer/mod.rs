@@ -289,7 +289,7 @@ impl Peer {
     pub(crate) fn on_sent(&mut self, cx: &mut Cx, len: usize) -> u64 {
         let payload_len = self.shrink(cx, |queue, cx| queue.sent(len, &mut cx.runs));
         self.sent_at = cx.now;
-        if let Some(open) = self.open_mut().filter(|_| payload_len > 0) {
+        if let Some(open) = self.open_mut() {
             open.up.add(cx.now, payload_len);
         }
         payload_len

@@ -40,9 +40,9 @@ impl Query {
                 "no_peer_id" => no_peer_id = value == "1",
                 "event" => {
                     event = match value {
-                        "started" => Some(AnnounceEvent::Started),
                         "completed" => Some(AnnounceEvent::Completed),
                         "stopped" => Some(AnnounceEvent::Stopped),
+                        // A start asks for nothing that others do not.
                         _ => None,
                     }
                 }
