@@ -42,6 +42,11 @@ fn peer(name: char) -> PeerKey {
     PeerKey::new(u32::from(name), 0)
 }
 
+fn names(blocks: &[BlockRef]) -> String {
+    let name = |block: &BlockRef| format!("{}{}", block.piece().get(), ["a", "b"][block.number() as usize]);
+    blocks.iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
 impl Table {
     fn block(&self, name: &str) -> BlockRef {
         let (piece, letter) = name.split_at(name.len() - 1);
@@ -62,9 +67,15 @@ impl Table {
         let mut out = Vec::new();
         self.picker.pick(&mut self.rng, peer(name), &pieces, count, may_open, &mut out);
         self.picker.check_invariants();
-        let name =
-            |block: &BlockRef| format!("{}{}", block.piece().get(), ["a", "b"][block.number() as usize]);
-        out.iter().map(name).collect::<Vec<_>>().join(" ")
+        names(&out)
+    }
+
+    /// As [`Table::pick`], for a web seed that goes on with the piece `next`.
+    fn run(&mut self, next: Option<u32>, count: usize, may_open: usize) -> String {
+        let (next, mut out) = (next.map(|index| self.piece(index)), Vec::new());
+        self.picker.pick_run(&mut self.rng, peer('w'), next, count, may_open, &mut out);
+        self.picker.check_invariants();
+        names(&out)
     }
 
     /// The block comes; what there is to cancel, and `!` if the piece is complete.
@@ -110,6 +121,11 @@ impl Table {
         let picture: String = (0..=index).map(|at| if at == index { 'x' } else { '.' }).collect();
         assert_eq!(self.pick(name, &picture, 2, 1), format!("{index}a {index}b"));
         self.receive(name, &format!("{index}a"));
+        self.finish(name, index, is_right);
+    }
+
+    /// The second block of a piece comes, and the verdict.
+    fn finish(&mut self, name: char, index: u32, is_right: bool) {
         assert_eq!(self.receive(name, &format!("{index}b")), "!");
         let (blocks, givers) = self.picker.take_piece(self.piece(index)).unwrap();
         assert_eq!((blocks.len(), givers), (2, vec![peer(name); 2]));
@@ -152,6 +168,14 @@ fn a_piece_much_rarer_goes_before_one_that_another_peer_has_begun() {
 }
 
 #[test]
+fn no_more_rare_pieces_are_opened_than_allowed() {
+    let mut table = picker("4 2 2", "...");
+    assert_eq!(table.pick('p', "x", 1, 9), "0a");
+    let picked = table.pick('q', "all", 9, 1);
+    assert_eq!((picked.len(), table.picker.open_count()), ("1a 1b 0b".len(), 2), "{picked}");
+}
+
+#[test]
 fn open_pieces_are_finished_first() {
     let mut table = picker("3 1 2", "...");
     assert_eq!(table.pick('p', "all", 1, 9), "1a");
@@ -168,7 +192,8 @@ fn no_more_pieces_are_opened_than_allowed() {
     assert_eq!(table.pick('p', "all", 9, 1), "0a 0b");
     assert_eq!(table.pick('p', "all", 9, 0), "");
     assert_eq!(table.pick('p', "all", 9, 1), "1a 1b");
-    assert_eq!(table.picker.open_count(), 2);
+    assert_eq!((table.picker.open_count(), table.picker.asked_count()), (2, 4));
+    assert_eq!(table.picker.wanted_count(), 3);
 }
 
 #[test]
@@ -274,6 +299,61 @@ fn a_restricted_piece_is_one_peers_alone() {
 }
 
 #[test]
+fn a_restricted_piece_without_its_owner_waits_for_what_is_asked_of_it() {
+    let mut table = picker("1", ".");
+    table.fetch('p', 0, false);
+    table.picker.restrict(table.piece(0));
+    assert_eq!(table.pick('p', "all", 1, 9), "0a");
+    table.receive('p', "0a");
+    table.give_back('q', "");
+    assert_eq!(table.pick('q', "all", 9, 9), "", "that another chokes us says nothing");
+    table.give_back('p', "");
+    assert_eq!(table.pick('p', "all", 9, 9), "0b");
+    table.give_back('p', "0b");
+    assert_eq!(table.pick('p', "all", 9, 9), "0b");
+    table.finish('p', 0, false);
+    table.picker.restrict(table.piece(0));
+    assert_eq!(table.pick('p', "all", 9, 9), "0a 0b");
+    let block = table.block("0a");
+    table.picker.give_back(peer('p'), block);
+    assert_eq!(table.pick('q', "all", 9, 9), "", "0b may still come, and would belong to its copy");
+    assert_eq!(table.pick('p', "all", 9, 9), "0a");
+    table.receive('p', "0b");
+    table.give_back('p', "0a");
+    assert_eq!(table.pick('q', "all", 9, 9), "0a 0b", "from scratch");
+}
+
+#[test]
+fn what_is_picked_comes_behind_what_was_there() {
+    let mut table = picker("1 1 1", "...");
+    let all = Bitfield::full(7);
+    let mut out = vec![table.block("6a")];
+    let mut pick = |name: char, count| {
+        table.picker.pick(&mut table.rng, peer(name), &all, count, 9, &mut out);
+        out.len() - 1
+    };
+    assert_eq!([pick('p', 2), pick('p', 9), pick('q', 2), pick('r', 3)], [2, 6, 8, 11]);
+}
+
+#[test]
+fn of_a_list_what_the_peer_has_is_picked_in_its_order() {
+    let mut table = picker("3 1 2 1 1", "....x");
+    let list: Vec<_> = [3, 4, 0, 1, 2].map(|index| table.piece(index)).to_vec();
+    let mut pick = |name: char, picture: &str, count, may_open| {
+        let (pieces, mut out) = (set(table.geometry, picture), Vec::new());
+        table.picker.pick_of(peer(name), &pieces, &list, count, may_open, &mut out);
+        table.picker.check_invariants();
+        names(&out)
+    };
+    assert_eq!(pick('p', "xxxxx", 9, 0), "", "none may be opened");
+    assert_eq!(pick('p', "xxxxx", 0, 9), "");
+    assert_eq!(pick('p', "xxxxx", 3, 9), "3a 3b 0a");
+    assert_eq!(pick('q', "xx..x", 9, 0), "0b", "what is open goes on");
+    assert_eq!(pick('q', "xx..x", 9, 1), "1a 1b");
+    assert_eq!(pick('q', "xxxxx", 9, 1), "2a 2b");
+}
+
+#[test]
 fn a_restricted_piece_is_shared_when_too_many_stopped() {
     let mut table = picker("1", ".");
     table.fetch('p', 0, false);
@@ -317,6 +397,7 @@ fn a_piece_that_nobody_goes_on_with_gives_way() {
     assert_eq!(table.pick('r', "..x", 2, 0), "", "no room");
     let block = table.block("1b");
     table.picker.remove_peer(peer('p'), &gone, [block]);
+    assert_eq!(table.pick('r', "..x", 0, 0), "", "nothing is asked for");
     assert_eq!(table.pick('r', "..x", 2, 0), "2a 2b", "in place of what nobody has");
     assert_eq!((table.picker.open_count(), table.picker.held_len()), (2, 0));
 }
@@ -337,13 +418,125 @@ fn interest_follows_the_pieces() {
     let mut pieces = set(table.geometry, "xx.");
     assert_eq!(table.picker.count_wanted(&pieces), 1);
     assert!(table.picker.add_have(&mut pieces, table.piece(2)) && table.picker.wants(table.piece(2)));
+    assert_eq!(table.picker.availability(table.piece(2)), 2);
+    assert!(table.picker.remove_have(peer('p'), &mut pieces, table.piece(2)));
+    assert!(!table.picker.remove_have(peer('p'), &mut pieces, table.piece(2)));
+    assert_eq!((table.picker.availability(table.piece(2)), table.picker.count_wanted(&pieces)), (1, 1));
+    assert!(table.picker.add_have(&mut pieces, table.piece(2)));
     assert_eq!(table.picker.count_wanted(&pieces), 2);
     assert_eq!(table.picker.count_wanted(&Bitfield::full(7)), 2);
     table.fetch('p', 2, false);
-    assert_eq!(table.picker.count_wanted(&pieces), 2);
+    assert_eq!((table.picker.count_wanted(&pieces), table.picker.have_count()), (2, 5));
     table.fetch('p', 2, true);
     assert!(!table.picker.wants(table.piece(2)));
-    assert_eq!(table.picker.count_wanted(&pieces), 1);
+    assert_eq!((table.picker.count_wanted(&pieces), table.picker.have_count()), (1, 6));
+}
+
+#[test]
+fn the_only_source_is_who_alone_has_a_wanted_piece() {
+    let table = picker("1 2 1", "..x");
+    let only = |picture| table.picker.is_only_source(&set(table.geometry, picture));
+    assert!(only("xxx") && only("x") && !only(".x") && !only("..x") && !only("..."));
+}
+
+#[test]
+fn what_a_liar_gave_is_thrown_away_and_asked_for_anew() {
+    let mut table = picker("1 2 3", "...");
+    assert_eq!(table.pick('p', "x", 1, 1), "0a");
+    assert_eq!(table.pick('q', "x", 1, 1), "0b");
+    assert_eq!(table.pick('p', ".x", 2, 1), "1a 1b");
+    assert_eq!(table.pick('s', "..x", 2, 1), "2a 2b");
+    table.receive('s', "2a");
+    table.receive('p', "0a");
+    table.receive('p', "1a");
+    table.give_back('p', "1b");
+    let block_len = BLOCK_LEN as usize;
+    assert_eq!((table.picker.held_len(), table.picker.discard(|key| key == peer('q'))), (3 * block_len, 0));
+    assert_eq!(table.picker.discard(|key| key == peer('p')), 2 * block_len);
+    table.picker.check_invariants();
+    assert_eq!(table.picker.held_len(), block_len);
+    assert_eq!(table.picker.open_count(), 2, "nothing is left of piece 1");
+    assert_eq!(table.pick('r', "all", 9, 9), "0a 1a 1b");
+}
+
+#[test]
+fn a_piece_taken_back_from_the_disk_keeps_its_good_blocks() {
+    let mut table = picker("1", ".");
+    for good in [[true, false], [false, true], [false, false]] {
+        let free = table.pick('p', "all", 2, 1);
+        free.split(' ').for_each(|block| _ = table.receive('p', block));
+        let (blocks, _) = table.picker.take_piece(table.piece(0)).unwrap();
+        let blocks = blocks.into_iter().zip(good);
+        let blocks = blocks.map(|(block, is_good)| is_good.then_some((peer('g'), block))).collect();
+        table.picker.reopen(table.piece(0), blocks);
+        table.picker.check_invariants();
+        let good_count = good.iter().filter(|is_good| **is_good).count();
+        assert_eq!(table.picker.held_len(), good_count * BLOCK_LEN as usize);
+        assert_eq!(table.picker.open_count(), good_count);
+    }
+    assert_eq!(table.pick('p', "all", 2, 1), "0a 0b");
+}
+
+#[test]
+fn a_web_seed_is_asked_for_what_lies_together() {
+    let mut table = picker("1 1 1 1 1", ".....");
+    assert_eq!(table.run(Some(1), 0, 9), "");
+    assert_eq!(table.run(Some(1), 3, 9), "1a 1b 2a");
+    assert_eq!(table.pick('p', "....x", 2, 9), "4a 4b");
+    assert_eq!(
+        table.run(Some(0), 9, 9),
+        "2b 3a 3b",
+        "first what is open, and as far as nobody else has begun"
+    );
+    assert_eq!(table.run(None, 1, 1), "0a", "the one that a peer would begin");
+    assert_eq!(table.run(None, 9, 9), "0b");
+
+    let mut table = picker("1 1 1 1", "....");
+    assert_eq!(table.run(Some(0), 9, 1), "0a 0b", "no more are opened than allowed");
+    table.prioritise("4747");
+    assert_eq!(table.run(Some(2), 2, 9).len(), "1a 1b".len());
+    assert!(
+        table.picker.wants(table.piece(2)) && table.picker.open_count() == 2,
+        "what is wanted more goes first"
+    );
+}
+
+#[test]
+fn a_web_seed_is_asked_for_blocks_of_others_when_there_are_no_others() {
+    let mut table = picker("1 1", "..");
+    assert_eq!(table.pick('p', "all", 9, 9).len(), "0a 0b 1a 1b".len());
+    assert!(table.release('p', "1a") && table.release('p', "0a"));
+    assert_eq!(table.run(None, 0, 9), "");
+    assert_eq!(table.run(None, 1, 9).len(), "0a".len());
+    assert_eq!(table.run(None, 9, 9).len(), "1a".len(), "nobody is waited for");
+    table.give_back('w', "0a 1a");
+    table.give_back('p', "0a 1a");
+    assert_eq!(table.pick('p', "all", 9, 9).len(), "0a 1a".len());
+    assert_eq!(table.run(None, 9, 9).len(), "0a 0b 1a 1b".len(), "the endgame");
+}
+
+#[test]
+fn a_web_seed_goes_on_with_pieces_that_nobody_has_and_gives_up_none_for_a_new_one() {
+    let mut table = picker("0 0 2", "...");
+    let gone = set(table.geometry, "xx");
+    table.picker.add_peer(&gone);
+    assert_eq!(table.pick('p', "xx", 4, 2).len(), "0a 0b 1a 1b".len());
+    table.receive('p', "0a");
+    table.receive('p', "1a");
+    let blocks = [table.block("0b"), table.block("1b")];
+    table.picker.remove_peer(peer('p'), &gone, blocks);
+    let mut asked = [table.run(None, 9, 0), table.run(None, 9, 0)];
+    asked.sort();
+    assert_eq!((asked, table.picker.held_len()), (["0b", "1b"].map(str::to_owned), 2 * BLOCK_LEN as usize));
+}
+
+#[test]
+fn a_web_seed_that_does_not_bring_a_piece_may_try_another_in_its_place() {
+    let mut table = picker("1 2", "..");
+    assert_eq!(table.run(None, 2, 1), "0a 0b");
+    assert!(table.release('w', "0a") && table.release('w', "0b"));
+    assert_eq!(table.run(None, 2, 0), "1a 1b");
+    assert_eq!(table.picker.open_count(), 1);
 }
 
 #[test]
@@ -406,28 +599,31 @@ fn bytes_of_another_length_or_place_are_unwanted() {
     assert_eq!(table.picker.take_piece(table.piece(0)), None);
 }
 
-/// Many pieces, of which the peer has none of the rarest: see `sparse`.
+/// Many pieces, of which the peer has none of the rarest, nor of the first: see `sparse`.
 #[test]
 fn a_peer_with_one_common_piece_among_many_is_served() {
     let geometry = Geometry::new(5_000, 1).unwrap();
-    let mut rng = Rng::new(3);
     let mut have = Bitfield::empty(5_000);
     geometry.pieces().take(4).for_each(|piece| _ = have.insert(piece));
-    let mut picker = Picker::new(geometry, &have, &mut rng);
     let mut most = Bitfield::full(5_000);
     most.remove(geometry.piece(4).unwrap());
     let mut few = Bitfield::empty(5_000);
     let lonely = geometry.piece(4_321).unwrap();
     few.insert(lonely);
-    picker.add_peer(&most);
-    picker.add_peer(&few);
-    for _ in 0..2 {
-        let mut out = Vec::new();
-        picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
-        assert_eq!(out, [geometry.whole(lonely)]);
-        picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
-        assert_eq!(out.len(), 1, "it has nothing else");
-        picker.give_back_all(peer('p'), out);
-        picker.check_invariants();
+    for in_order in [false, true] {
+        let mut rng = Rng::new(3);
+        let mut picker = Picker::new(geometry, &have, &mut rng);
+        picker.set_in_order(in_order);
+        picker.add_peer(&most);
+        picker.add_peer(&few);
+        for _ in 0..2 {
+            let mut out = Vec::new();
+            picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
+            assert_eq!(out, [geometry.whole(lonely)]);
+            picker.pick(&mut rng, peer('p'), &few, 5, 5, &mut out);
+            assert_eq!(out.len(), 1, "it has nothing else");
+            picker.give_back_all(peer('p'), out);
+            picker.check_invariants();
+        }
     }
 }
