@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn what_was_told_early_counts_later() {
         let mut early = Early::default();
-        assert_eq!(early.on_have(9), Ok(()));
+        assert_eq!((early.heap_len(), early.on_have(9)), (0, Ok(())));
+        assert!((2..=64).contains(&early.heap_len()));
         assert_eq!(pieces(early), Ok(vec![9]));
         let mut early = Early::default();
         early.on_bitfield(&[0x80, 0]);

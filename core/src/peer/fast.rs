@@ -213,13 +213,13 @@ mod tests {
 
     #[test]
     fn what_is_granted_is_answered_so_often() {
-        let geometry = Geometry::new(4 * 32_768, 32_768).unwrap();
+        let geometry = Geometry::new(4 * 49_152, 49_152).unwrap();
         let [a, b] = [0, 1].map(|index| geometry.piece(index).unwrap());
         let mut fast = Fast::new(true);
         assert!(!fast.take_granted(a) && !fast.has_granted());
         fast.grant(&geometry, &[a]);
         assert!(fast.has_granted() && !fast.take_granted(b));
-        assert_eq!((0..10).filter(|_| fast.take_granted(a)).count(), 4);
+        assert_eq!((0..10).filter(|_| fast.take_granted(a)).count(), 6);
     }
 
     #[test]
@@ -233,7 +233,11 @@ mod tests {
         assert_eq!(fast.allowed(&geometry).len(), ALLOWED_MAX);
         fast.disallow(geometry.piece(5).unwrap());
         assert_eq!(fast.allowed(&geometry).len(), ALLOWED_MAX - 1);
-        let suggested = fast.suggested(&geometry, |piece| piece.get() < 1999);
+        fast.suggest(7);
+        fast.suggest(5);
+        let sets = fast.sets.as_ref().unwrap();
+        assert_eq!((sets.suggested.len(), &sets.suggested[8..]), (SUGGESTED_MAX, &[7, 5][..]));
+        let suggested = fast.suggested(&geometry, |piece| piece.get() != 7);
         assert_eq!(suggested.iter().map(|piece| piece.get()).collect::<Vec<_>>(), [5]);
     }
 }

@@ -453,6 +453,104 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_read_is_not_read_and_at_last_cut() {
+        let (cx, mut peer) = peer();
+        peer.queue.push_bytes(&vec![0; 1 << 20]);
+        assert!(peer.wants_read(&cx));
+        peer.queue.push_bytes(&[0]);
+        assert!(!peer.wants_read(&cx));
+        peer.queue.push_bytes(&vec![0; (3 << 20) - 1]);
+        assert!(!peer.does_not_read());
+        peer.queue.push_bytes(&[0]);
+        assert!(peer.does_not_read());
+    }
+
+    #[test]
+    fn the_runtime_is_told_once_that_bytes_wait() {
+        let (mut cx, mut peer) = peer();
+        cx.outbox.clear();
+        peer.send_with(&mut cx, |_| ());
+        assert!(cx.outbox.is_empty());
+        peer.send(&mut cx, Message::Unchoke);
+        peer.send(&mut cx, Message::Choke);
+        assert!(matches!(cx.outbox.make_contiguous(), [Output::Send { .. }]));
+    }
+
+    #[test]
+    fn who_is_silent_or_takes_nothing_for_long_is_idle() {
+        let (mut cx, mut peer) = peer();
+        let minute = Duration::from_secs(60);
+        let key = TimerKey::Peer(peer.key, PeerTimer::Idle);
+        cx.now = Instant::START + minute;
+        assert!(!peer.is_idle(&mut cx));
+        peer.send(&mut cx, Message::Unchoke);
+        peer.on_received(cx.now);
+        assert!(!peer.is_idle(&mut cx) && cx.timers.get(key) == Some(cx.now + 3 * minute));
+        cx.now = Instant::START + 2 * minute;
+        peer.on_received(cx.now);
+        assert!(!peer.is_idle(&mut cx) && cx.timers.get(key) == Some(cx.now + 2 * minute));
+        cx.now = Instant::START + 4 * minute;
+        peer.on_received(cx.now);
+        assert!(peer.is_idle(&mut cx), "it has taken nothing for three");
+        peer.on_sent(&mut cx, 5);
+        assert!(!peer.is_idle(&mut cx));
+        cx.now = Instant::START + 7 * minute;
+        assert!(peer.is_idle(&mut cx), "it has said nothing for three");
+    }
+
+    #[test]
+    fn what_is_sent_counts_as_payload_sent() {
+        let block = Geometry::new(16_384, 16_384).unwrap().range(0, 0, 16_384).unwrap();
+        let (mut cx, mut peer) = peer();
+        peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
+        assert_eq!((peer.on_sent(&mut cx, 13), peer.on_sent(&mut cx, 1000)), (0, 1000));
+        assert_eq!(peer.open().unwrap().up.total(), 1000);
+    }
+
+    #[test]
+    fn who_has_all_of_a_torrent_wants_nothing() {
+        let (_, mut peer) = peer();
+        let open = peer.open_mut().unwrap();
+        assert!(!open.wants_nothing() && !open.greeted() && !open.lacks_metadata());
+        open.pieces = Bitfield::full(10);
+        assert!(open.wants_nothing());
+        open.pieces = Bitfield::full(0);
+        assert!(!open.wants_nothing(), "nobody knows how many there are");
+    }
+
+    #[test]
+    fn a_block_is_brought_as_long_as_something_comes_of_it() {
+        let (cx, mut peer) = peer();
+        peer.on_received(cx.now);
+        assert!(!peer.is_bringing(cx.now), "nothing of a block has come");
+        let decoder = peer.open_mut().unwrap().decoder.as_mut().unwrap();
+        decoder.step(&[0, 0, 0x40, 9, 7, 0, 0]).unwrap();
+        assert!(peer.is_bringing(cx.now + (BRINGING_TIMEOUT - Duration::from_millis(1))));
+        assert!(!peer.is_bringing(cx.now + BRINGING_TIMEOUT));
+    }
+
+    #[test]
+    fn payload_could_move_if_a_peer_owes_blocks_or_may_ask_and_does_not() {
+        let block = Geometry::new(16_384, 16_384).unwrap().range(0, 0, 16_384).unwrap();
+        let (mut cx, mut peer) = peer();
+        peer.open_mut().unwrap().flow.peer_interested = true;
+        assert!(!peer.could_move(), "it is choked");
+        peer.unchoke(&mut cx);
+        assert!(peer.could_move());
+        peer.open_mut().unwrap().uploads.request(block, 1);
+        assert!(!peer.could_move(), "it has asked");
+        peer.open_mut().unwrap().uploads.clear();
+        peer.queue.push_block(block, Arc::new(Block::new(vec![0; 16_384])), 0);
+        assert!(!peer.could_move(), "its block waits to leave");
+        peer.open_mut().unwrap().requests.add(cx.now, block);
+        assert!(peer.could_move(), "it owes one");
+        peer.open_mut().unwrap().requests.forget(block);
+        peer.queue.sent(usize::MAX, &mut cx.runs);
+        peer.open_mut().unwrap().flow.peer_interested = false;
+        assert!(!peer.could_move(), "it wants nothing");
+    }
+
+    #[test]
     fn a_peer_that_does_not_read_costs_no_more_time_than_others() {
         let (mut cx, mut peer) = peer();
         peer.send(&mut cx, Message::Unchoke);

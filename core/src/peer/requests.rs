@@ -320,6 +320,17 @@ mod tests {
     }
 
     #[test]
+    fn a_deep_pipeline_is_filled_some_blocks_at_a_time() {
+        let blocks = blocks(32);
+        let mut requests = Requests::new(at(0), 500);
+        assert!(requests.is_empty());
+        requests.depth = 32;
+        blocks[..30].iter().for_each(|block| requests.add(at(0), *block));
+        assert_eq!((requests.room(), requests.is_empty()), (0, false));
+        assert!(requests.forget(blocks[0]) && requests.room() == 3);
+    }
+
+    #[test]
     fn no_more_is_asked_for_than_the_peer_keeps() {
         let blocks = blocks(20);
         let mut requests = Requests::new(at(0), 500);
@@ -358,6 +369,22 @@ mod tests {
         assert_eq!(requests.room(), 0);
         assert!(requests.retry() && !requests.retry());
         assert_eq!(requests.room(), DEPTH_START);
+    }
+
+    #[test]
+    fn a_shorter_round_trip_counts_at_once_and_a_longer_one_after_a_while() {
+        let blocks = blocks(9);
+        let mut requests = Requests::new(at(0), 500);
+        // What fills a round trip and the slack, at a hundred blocks a second.
+        let mut depth_after = |asked, came| {
+            requests.add(at(asked), blocks[0]);
+            assert!(requests.answered(at(came), blocks[0], 0));
+            requests.steady_depth(100 * u64::from(BLOCK_LEN))
+        };
+        assert_eq!(depth_after(0, 400), 91);
+        assert_eq!(depth_after(1_000, 1_200), 71);
+        assert_eq!(depth_after(30_000, 31_199), 71);
+        assert_eq!(depth_after(30_900, 31_200), 81);
     }
 
     #[test]

@@ -160,8 +160,9 @@ mod tests {
         for (begin, len) in [(0, 100), (100, 50), (150, 50), (500, 10)] {
             assert!(uploads.request(range(begin, len), QUEUE_MAX));
         }
+        assert!(uploads.has_next());
         let run = next(&mut uploads, &queue).unwrap();
-        assert_eq!(run, range(0, 200));
+        assert!(run == range(0, 200) && !uploads.has_next());
         assert_eq!(next(&mut uploads, &queue), None, "one read at a time");
         assert!(uploads.cancel(range(100, 50)) && !uploads.cancel(range(100, 50)));
         assert_eq!(uploads.on_read(run, data(200), &mut queue), 50);
@@ -188,7 +189,7 @@ mod tests {
     fn the_queue_is_bounded() {
         let mut uploads = Uploads::default();
         let taken = (0..40_000).filter(|&i| uploads.request(range(i, 1), QUEUE_MAX)).count();
-        assert_eq!(taken, QUEUE_MAX);
+        assert_eq!(taken, 32_768);
     }
 
     #[test]
