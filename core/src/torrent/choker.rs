@@ -320,6 +320,9 @@ mod tests {
         assert_eq!(choker.slots(), 8, "few peers tell nothing of the line");
         choker.fit_slots(&Config { upload_slots_max: 8, ..Config::default() }, &[1 << 30; 8]);
         assert_eq!(choker.slots(), 8, "fixed by the user");
+        let mut many = Choker::new(16);
+        many.fit_slots(&config, &[0; 16]);
+        assert_eq!(many.slots(), 12, "a quarter less at a time");
 
         // One takes all that the line has, but others may take it too.
         let mut sent = [0; 8];

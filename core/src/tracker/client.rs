@@ -125,10 +125,12 @@ impl Trackers {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::cx::TimerKey;
     use crate::key::Key;
     use crate::output::Output;
     use crate::time::Instant;
     use crate::tracker::ask::Patience;
+    use crate::tracker::udp::{Answer, Request};
 
     const OK: &[u8] = b"d8:intervali900e5:peers0:e";
 
@@ -174,6 +176,36 @@ mod tests {
     #[test]
     fn who_leaves_tells_the_family_that_has_answered() {
         assert_eq!(heard(Patience::Parting, &[(IpFamily::V6, Ok(OK))]), ["ok, more: false"]);
+    }
+
+    #[test]
+    fn a_udp_tracker_hears_of_its_name_its_packets_and_the_time() {
+        let mut cx = Cx::new(Config::default(), 1, Instant::START);
+        let mut trackers = Trackers::default();
+        let ask = |cx: &mut Cx, trackers: &mut Trackers, number| {
+            let question = Question::scrape("udp://t:1", vec![InfoHash::new([1; 20])]).unwrap();
+            trackers.ask(cx, Ask { asker: Asker::Scrape { number }, question, patience: Patience::Short });
+            cx.outbox.clear();
+        };
+        let sent = |cx: &mut Cx| {
+            std::mem::take(&mut cx.outbox).into_iter().find_map(|output| {
+                let Output::Datagram { bytes, .. } = output else { return None };
+                Some(Request::parse(&bytes).unwrap())
+            })
+        };
+        ask(&mut cx, &mut trackers, 0);
+        trackers.on_resolved(&mut cx, "t".to_owned(), 1, Err("no such host".to_owned()));
+        assert!(matches!(trackers.take_heard()[..], [Heard { news: News::Failed(_), .. }]));
+
+        ask(&mut cx, &mut trackers, 1);
+        let addr = SocketAddr::from(([192, 0, 2, 1], 1));
+        trackers.on_resolved(&mut cx, "t".to_owned(), 1, Ok(vec![addr]));
+        assert!(matches!(sent(&mut cx), Some(Request::Connect { .. })));
+        cx.now = cx.timers.get(TimerKey::Trackers).unwrap();
+        trackers.on_timer(&mut cx);
+        let Some(Request::Connect { transaction }) = sent(&mut cx) else { panic!("it is asked again") };
+        trackers.on_datagram(&mut cx, addr, &Answer::connected(transaction, 7));
+        assert!(matches!(sent(&mut cx), Some(Request::Call { connection: 7, .. })));
     }
 
     #[test]

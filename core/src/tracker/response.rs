@@ -263,7 +263,7 @@ mod tests {
     fn what_is_missing_or_wrong_has_a_default() {
         for body in ["de", "d8:completei-1e8:interval2:305:peersi1e6:peers6lee"] {
             let response = parse_announce(body.as_bytes()).unwrap();
-            assert_eq!((response.interval, response.min_interval), (INTERVAL_DEFAULT, None));
+            assert_eq!((response.interval, response.min_interval), (Duration::from_secs(1800), None));
             assert_eq!((response.peers, response.complete), (vec![], None));
         }
     }

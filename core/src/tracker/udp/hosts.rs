@@ -86,3 +86,47 @@ impl Hosts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const NOBODY: Asker = Asker::Scrape { number: 0 };
+
+    fn target(number: usize) -> Target {
+        Target { host: format!("t{number}"), port: 1 }
+    }
+
+    /// Whether the name's addresses are known; if not, they are asked for.
+    fn knows(hosts: &mut Hosts, cx: &mut Cx, number: usize) -> bool {
+        let bind = cx.config.route.unproxied().unwrap();
+        hosts.look_up(cx, bind, &target(number), NOBODY).is_some()
+    }
+
+    #[test]
+    fn names_are_bounded_and_those_go_first_that_would_be_looked_up_again() {
+        let (mut cx, mut hosts) = (Cx::new(Config::default(), 1, Instant::START), Hosts::default());
+        let addrs = [SocketAddr::from(([192, 0, 2, 1], 1))];
+        let half = HOST_COUNT_MAX / 2;
+        for number in 0..HOST_COUNT_MAX {
+            cx.now = Instant::START + if number < half { Duration::ZERO } else { LIFETIME / 2 };
+            assert!(!knows(&mut hosts, &mut cx, number));
+            assert_eq!(hosts.on_resolved(cx.now, &target(number), Some(&addrs)), BTreeSet::from([NOBODY]));
+            assert!(knows(&mut hosts, &mut cx, number));
+        }
+        cx.now = Instant::START + LIFETIME;
+        assert!(!knows(&mut hosts, &mut cx, HOST_COUNT_MAX));
+        assert_eq!(hosts.hosts.len(), half + 1);
+        assert!(!knows(&mut hosts, &mut cx, 0) && knows(&mut hosts, &mut cx, half));
+
+        // None is too old, but what is waited for is kept.
+        (0..half - 2).for_each(|number| {
+            knows(&mut hosts, &mut cx, HOST_COUNT_MAX + 1 + number);
+            hosts.on_resolved(cx.now, &target(HOST_COUNT_MAX + 1 + number), Some(&addrs));
+        });
+        assert_eq!(hosts.hosts.len(), HOST_COUNT_MAX);
+        assert!(!knows(&mut hosts, &mut cx, 9999) && hosts.hosts.len() == 3);
+        assert_eq!(hosts.on_resolved(cx.now, &target(0), None), BTreeSet::from([NOBODY]));
+    }
+}

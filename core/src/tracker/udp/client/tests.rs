@@ -210,6 +210,23 @@ fn a_connection_id_is_used_for_a_minute() {
 }
 
 #[test]
+fn an_address_that_comes_late_is_nothing_to_who_asks_elsewhere_by_now() {
+    let mut lab = Lab::new();
+    let target = |host: &str| Target { host: host.to_owned(), port: 80 };
+    for host in ["slow", "other"] {
+        let question = UdpQuestion { target: target(host), call: announce(), patience: Patience::Long };
+        lab.client.ask(&mut lab.cx, &mut lab.hearing, tier(0), question);
+    }
+    lab.cx.outbox.clear();
+    lab.client.on_resolved(&mut lab.cx, &mut lab.hearing, &target("slow"), Ok(&[addr(FOUR)]));
+    lab.drain();
+    assert!(lab.sent.is_empty());
+    lab.client.on_resolved(&mut lab.cx, &mut lab.hearing, &target("other"), Ok(&[addr(OTHER_FOUR)]));
+    lab.drain();
+    assert_eq!(lab.one().0, OTHER_FOUR);
+}
+
+#[test]
 fn one_connection_id_serves_all_who_wait_for_it() {
     let mut lab = Lab::new();
     (0..50).for_each(|number| lab.ask(tier(number), announce(), Patience::Long, &[FOUR]));
