@@ -101,6 +101,9 @@ mod tests {
         let bare = Magnet { trackers: Vec::new(), web_seeds: Vec::new(), ..magnet };
         let metainfo = Metainfo::assemble(&bare, &pieces(INFO)).unwrap();
         assert_eq!(metainfo.raw(), [&b"d4:info"[..], INFO, b"e"].concat());
+        let one = Magnet { trackers: vec!["http://a".to_owned()], ..bare };
+        let metainfo = Metainfo::assemble(&one, &pieces(INFO)).unwrap();
+        assert_eq!(metainfo.raw(), [&b"d8:announce8:http://a4:info"[..], INFO, b"e"].concat());
     }
 
     #[test]

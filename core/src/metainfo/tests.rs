@@ -43,6 +43,18 @@ fn a_single_file() {
 }
 
 #[test]
+fn a_private_torrent_is_announced_at_its_own_trackers_alone() {
+    let may = |tracker: &str, private: u8| {
+        let raw = format!("d{tracker}4:infod4:name1:n6:lengthi7e{PIECE}7:privatei{private}eee");
+        let metainfo = Metainfo::parse(raw.into_bytes()).unwrap();
+        ["http://a", "http://b"].map(|url| metainfo.may_announce_at(url))
+    };
+    assert_eq!(may("8:announce8:http://a", 1), [true, false]);
+    assert_eq!(may("8:announce8:http://a", 0), [true, true]);
+    assert_eq!(may("", 1), [true, true], "it names none");
+}
+
+#[test]
 fn files_follow_one_on_the_other() {
     let metainfo = many(&[(3, "4:pathl1:d1:ae"), (0, "4:pathl1:ee"), (5, "4:pathl0:2:..1:be4:attr1:x")]);
     assert_eq!(paths(&metainfo), [("n/d/a", 0), ("n/e", 3), ("n/._/b", 3)]);

@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bitfield_is_held_to_the_number_of_pieces_once_it_is_known() {
+        let bitfield = [0, 0, 0, 3, id::BITFIELD, 0, 0];
+        let mut decoder = Decoder::of_unknown();
+        assert!(matches!(decoder.step(&bitfield), Ok(Step::Message { used: 7, .. })));
+        decoder.set_piece_count(16);
+        assert!(matches!(decoder.step(&bitfield), Ok(Step::Message { used: 7, .. })));
+        decoder.set_piece_count(100);
+        assert_eq!(decoder.step(&bitfield), Err(WireError::Length { id: id::BITFIELD, len: 3 }));
+    }
+
+    #[test]
     fn a_whole_frame_is_borrowed_from_the_input() {
         let stream = encoded(&[Owned { kind: 7, numbers: [1, 0, 0], payload: vec![1; 1000] }]);
         let mut decoder = Decoder::new(PIECE_COUNT);
@@ -241,9 +252,10 @@ mod tests {
         let stream = encoded(&[Owned { kind: 7, numbers: [1, 0, 0], payload: vec![1; 1000] }]);
         let mut decoder = Decoder::new(PIECE_COUNT);
         assert_eq!(decoder.step(&stream[..900]), Ok(Step::NeedMore));
-        assert!((900..=stream.len()).contains(&decoder.heap_len()));
+        assert!((900..=stream.len()).contains(&decoder.heap_len()) && decoder.is_within_block());
         let Ok(Step::Message { message, used }) = decoder.step(&stream[900..]) else { panic!("no message") };
         assert_eq!((message, used), (Message::Piece { index: 1, begin: 0, data: &[1; 1000] }, 113));
+        assert!(!decoder.is_within_block(), "it is whole");
         assert_eq!(decoder.step(&[]), Ok(Step::NeedMore));
         assert_eq!(decoder.heap_len(), 0);
     }

@@ -63,3 +63,21 @@ impl fmt::Display for WireError {
 }
 
 impl std::error::Error for WireError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_numbers() {
+        let (id, len, max) = (7, 9, 8);
+        for (error, text) in [
+            (WireError::NotBitTorrent, "no BitTorrent handshake"),
+            (WireError::FrameTooLong { len, max }, "frame of 9 bytes, over 8"),
+            (WireError::TooLong { id, len, max }, "message 7 of 9 bytes, over 8"),
+            (WireError::Length { id, len }, "message 7 of 9 bytes, which it never has"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -379,6 +379,17 @@ mod tests {
             let (_, end) = talk(Socks5::new(target(), None), answers, &[]);
             assert_eq!(end, Some(Err(error)), "{answers:?}");
         }
+        let of_proxy = [NotSocks5, NoMethod, Socks5Error::LoginRefused, Refused(Socks5Refusal::Command)];
+        assert!(of_proxy.iter().all(|error| error.is_of_proxy()));
+        assert!(!Refused(Socks5Refusal::HostUnreachable).is_of_proxy());
+    }
+
+    #[test]
+    fn the_proxy_is_told_the_target_when_it_has_chosen_a_method() {
+        let mut socks = Socks5::new(target(), None);
+        assert!(!socks.has_asked());
+        socks.step(&[5, 0]).unwrap();
+        assert!(socks.has_asked());
     }
 
     #[test]
