@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use crate::scenario::{Behaviour, Group, Scenario};
+use crate::theory::Crowd;
 
-/// The time that no way of sharing can beat, if data were a fluid, links had no delay and the protocol
-/// took no bytes: `max(F / u_seeds, F / d_min, N F / (u_seeds + sum of u_i))` (Kumar, Ross,
-/// "Peer-assisted file distribution: the minimum distribution time", 2006).
+/// The time that no way of sharing can beat: the largest of [`Crowd::least_times`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Bound {
     /// Seconds from when the peers come until the last of them is done.
@@ -50,7 +49,6 @@ pub fn fluid_bound(scenario: &Scenario) -> Option<Bound> {
     if !together || !scenario.web_seeds.is_empty() {
         return None;
     }
-    let len = scenario.torrent.size();
     // Whoever may give a right byte and is no honest leech counts as a seed: the bound gets no higher.
     let gives = |behaviour: Behaviour, lies: Option<f64>| match behaviour {
         Behaviour::Honest | Behaviour::Trickler | Behaviour::Flooder => true,
@@ -66,22 +64,16 @@ pub fn fluid_bound(scenario: &Scenario) -> Option<Bound> {
     let sum = |groups: &mut dyn Iterator<Item = &Group>| -> u64 {
         groups.fold(0, |sum, group| sum.saturating_add(group.up_rate().saturating_mul(group.count as u64)))
     };
-    let seeds_up = sum(&mut { givers });
-    let leeches_up = sum(&mut leeches());
-    let count: u64 = leeches().map(|group| group.count as u64).sum();
-    let down_min = leeches().map(|group| group.down_rate()).min()?;
-    let terms = [
-        (seconds(len, seeds_up)?, BoundBy::SeedUpload),
-        (seconds(len, down_min)?, BoundBy::SlowestDownload),
-        (seconds(len.saturating_mul(count), seeds_up.saturating_add(leeches_up))?, BoundBy::AllUpload),
-    ];
-    let (seconds, by) = terms.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some(Bound { seconds: crate::report::rounded(seconds), by })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a time needs no more than 53 bits")]
-fn seconds(len: u64, rate: u64) -> Option<f64> {
-    (rate > 0).then(|| len as f64 / rate as f64)
+    let crowd = Crowd {
+        file_len: scenario.torrent.size(),
+        seed_up: sum(&mut { givers }),
+        peer_count: leeches().map(|group| group.count as u64).sum(),
+        peers_up: sum(&mut leeches()),
+        down_min: leeches().map(|group| group.down_rate()).min()?,
+    };
+    let by = [BoundBy::SeedUpload, BoundBy::SlowestDownload, BoundBy::AllUpload];
+    let (time, by) = crowd.least_times()?.into_iter().zip(by).max_by_key(|(time, _)| *time)?;
+    Some(Bound { seconds: crate::report::rounded(time.as_secs_f64()), by })
 }
 
 #[cfg(test)]

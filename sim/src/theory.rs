@@ -2,14 +2,42 @@
 
 use std::time::Duration;
 
-/// The least time in which peers that have nothing can all get a file, however they share it:
-/// max(F/u_seed, F/d_min, N·F/(u_seed+Σu_i)) (Kumar and Ross, "Peer-assisted file distribution: the
-/// minimum distribution time", 2006, theorem 1).
-///
-/// `file_len` is F in bytes. The rates are bytes per second: `seed_up` is what the seeds upload, all
-/// together; `peers` are each peer's upload and download. Data flows like water there: neither pieces
-/// nor delays nor anyone who has to find others first cost any time. `None`: it can't be done, for some
-/// rate that is needed is zero.
+/// Peers that have nothing of a file, and seeds. Rates are bytes per second.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// Bytes of the file.
+    pub file_len: u64,
+    /// What the seeds upload, all together.
+    pub seed_up: u64,
+    /// How many peers there are.
+    pub peer_count: u64,
+    /// What they upload, all together.
+    pub peers_up: u64,
+    /// What the slowest of them downloads.
+    pub down_min: u64,
+}
+
+impl Crowd {
+    /// Each of three times in which they can't all get the file, however they share it: that in which the seeds
+    /// send it once, the slowest peer receives it, and all together send what all receive. Of F/u_seed, F/d_min and
+    /// N·F/(u_seed+Σu_i) the largest is the bound (Kumar and Ross, "Peer-assisted file distribution: the minimum
+    /// distribution time", 2006, theorem 1).
+    ///
+    /// Data flows like water there: neither pieces nor delays nor anyone who has to find others first cost any
+    /// time. `None`: it can't be done, for some rate that is needed is zero.
+    #[must_use]
+    pub fn least_times(&self) -> Option<[Duration; 3]> {
+        let (len, seed_up) = (u128::from(self.file_len), u128::from(self.seed_up));
+        let all_up = seed_up + u128::from(self.peers_up);
+        Some([
+            time(len, seed_up)?,
+            time(len, self.down_min.into())?,
+            time(len * u128::from(self.peer_count), all_up)?,
+        ])
+    }
+}
+
+/// The largest of [`Crowd::least_times`] for `peers`, given by what each uploads and downloads.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,20 +50,19 @@ use std::time::Duration;
 #[must_use]
 pub fn fluid_bound(file_len: u64, seed_up: u64, peers: &[(u64, u64)]) -> Option<Duration> {
     let Some(down_min) = peers.iter().map(|&(_, down)| down).min() else { return Some(Duration::ZERO) };
-    let up: u128 = peers.iter().map(|&(up, _)| u128::from(up)).sum();
-    let (len, seed_up) = (u128::from(file_len), u128::from(seed_up));
-    let times = [
-        nanos(len, seed_up)?,
-        nanos(len, down_min.into())?,
-        nanos(len.checked_mul(peers.len() as u128)?, seed_up + up)?,
-    ];
-    let longest = times.into_iter().max().unwrap_or_default();
-    Some(Duration::from_nanos(u64::try_from(longest).ok()?))
+    let peers_up = peers.iter().fold(0_u64, |sum, &(up, _)| sum.saturating_add(up));
+    let crowd = Crowd { file_len, seed_up, peer_count: peers.len() as u64, peers_up, down_min };
+    crowd.least_times()?.into_iter().max()
 }
 
-/// The time of so many bytes; `None` if they never come.
-fn nanos(len: u128, rate: u128) -> Option<u128> {
-    if len == 0 { Some(0) } else { len.checked_mul(1_000_000_000)?.checked_div(rate) }
+/// The time of so many bytes; `None` if they never come, or so late that it can't be told.
+fn time(len: u128, rate: u128) -> Option<Duration> {
+    if len == 0 {
+        return Some(Duration::ZERO);
+    }
+    let secs = u64::try_from(len.checked_div(rate)?).ok()?;
+    let nanos = u32::try_from((len % rate).checked_mul(1_000_000_000)? / rate).ok()?;
+    Some(Duration::new(secs, nanos))
 }
 
 #[cfg(test)]
@@ -60,7 +87,7 @@ mod tests {
         assert_eq!(fluid_bound(1000, 10, &[]), Some(Duration::ZERO));
         assert_eq!(fluid_bound(0, 0, &[(0, 0)]), Some(Duration::ZERO));
         assert_eq!(fluid_bound(1000, 0, &[(10, 10)]), None);
-        assert_eq!(fluid_bound(u64::MAX, 1, &[(1, u64::MAX)]), None, "longer than can be told");
+        assert_eq!(fluid_bound(u64::MAX, 1, &[(0, 1); 2]), None, "longer than can be told");
         assert!(fluid_bound(1 << 50, u64::MAX, &vec![(u64::MAX, u64::MAX); 10_000]).is_some());
     }
 }
