@@ -283,6 +283,10 @@ mod tests {
                 "line 8: invalid value: string \"80ms..10ms\", expected a time or a range",
             ),
             ("nat = 2", "line 8: invalid value: integer `2`, expected a share from 0 to 1"),
+            (
+                "nat = 0.0001",
+                "line 8: invalid value: floating point `0.0001`, expected a share from 0 to 1, in",
+            ),
             ("nat = \"half\"", "line 8: invalid value: string \"half\", expected a share from 0 to 1"),
             ("behaviour = \"nice\"", "line 8: unknown variant `nice`"),
             ("arrive = { evry = 3 }", "line 8: unknown field `evry`"),

@@ -18,7 +18,7 @@ const TIME_WANTED: &str = "a time like 90, \"45s\", \"10ms\" or \"1h30m\", of a 
 const SPREAD_WANTED: &str =
     "a time or a range of times like \"10ms..80ms\", the shorter one first, of a year at most";
 const SIZE_WANTED: &str = "a size like 65536, \"500K\", \"2M\" or \"1GiB\", from a byte to 1024T";
-const SHARE_WANTED: &str = "a share from 0 to 1";
+const SHARE_WANTED: &str = "a share from 0 to 1, in thousandths";
 
 /// A field of another type that is read as an `N`.
 pub(super) fn plain<'de, D, N, T>(from: D) -> Result<T, D::Error>
@@ -103,7 +103,8 @@ impl Reads for Share {
     }
 
     fn of_fraction(number: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&number).then_some(Self(number))
+        // Chances are drawn in thousandths: less than half of one would be none without a word.
+        (number == 0.0 || (0.0005..=1.0).contains(&number)).then_some(Self(number))
     }
 }
 
