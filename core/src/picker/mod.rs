@@ -193,6 +193,13 @@ impl Picker {
         self.open.len()
     }
 
+    /// How many blocks of an open piece are held, and how many it has.
+    #[must_use]
+    pub fn progress(&self, piece: PieceIndex) -> Option<(usize, usize)> {
+        let open = self.slot(piece).and_then(|slot| self.open.get(slot))?;
+        Some((open.held_count(), open.block_count()))
+    }
+
     /// The length of all open pieces: what they hold once they are complete.
     #[must_use]
     pub const fn open_len(&self) -> u64 {

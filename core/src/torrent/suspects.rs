@@ -25,6 +25,13 @@ use crate::time::Instant;
 /// one that sent the bad block must not hold the piece for ever.
 const ALONE_TIME: Duration = Duration::from_secs(60);
 
+/// The same where nothing else is missing and all others wait: who is not on the way to be done by then
+/// hands the piece over sooner.
+const ALONE_LAST_TIME: Duration = Duration::from_secs(30);
+
+/// How long it is let be at least, before what has come by then tells how fast it is.
+const ALONE_TIME_MIN: Duration = Duration::from_secs(5);
+
 /// How long a piece waits for the verdict on its givers: for most the piece fetched alone is there by
 /// then, and others are not kept from this one for long.
 const KEEP_TIME: Duration = Duration::from_secs(20);
@@ -212,18 +219,33 @@ impl Download {
         for kept in self.storing.take_kept(|kept| kept.since + KEEP_TIME <= due) {
             self.storing.add(cx, kept.piece, kept.givers, false);
         }
-        let late = self.suspects.restricted.iter().filter(|(_, at)| **at + ALONE_TIME <= due);
+        let is_last = self.picker.wanted_count() as usize == self.suspects.restricted.len();
+        let is_late = |(piece, since): &(&PieceIndex, &Instant)| {
+            let time = due.since(**since);
+            time >= ALONE_TIME || is_last && time >= ALONE_TIME_MIN && self.is_behind(**piece, time)
+        };
+        let late = self.suspects.restricted.iter().filter(is_late);
         let late: Vec<PieceIndex> = late.map(|(piece, _)| *piece).collect();
         for piece in late {
             self.suspects.restricted.insert(piece, cx.now);
             for (key, block) in self.picker.hand_over(piece) {
                 if let Some(peer) = peers.get_mut(key) {
                     cancel(cx, peer, block);
+                    // So that others come first, until it brings something.
+                    peer.open_mut().into_iter().for_each(|open| open.requests.snubbed = true);
                 }
             }
             self.refill = true;
         }
         self.settle(cx);
+    }
+
+    /// Whether a piece has come to less than it must within this time to be there at the last.
+    fn is_behind(&self, piece: PieceIndex, time: Duration) -> bool {
+        self.picker.progress(piece).is_some_and(|(held_count, block_count)| {
+            let (held_count, block_count) = (held_count as u128, block_count as u128);
+            held_count * ALONE_LAST_TIME.as_millis() < block_count * time.as_millis()
+        })
     }
 }
 
@@ -238,7 +260,12 @@ mod tests {
 
     /// Two pieces whose first blocks the one peer gave, and whose other ones the other.
     fn mixed(config: Config) -> (Lab, [PeerKey; 2], [u32; 2]) {
-        let mut lab = Lab::new(config, "..");
+        mixed_of(config, "..")
+    }
+
+    /// The same of a torrent that may have more pieces, which nobody has.
+    fn mixed_of(config: Config, has: &str) -> (Lab, [PeerKey; 2], [u32; 2]) {
+        let mut lab = Lab::new(config, has);
         let first = lab.giver(1, "xx");
         let asked = lab.requests(first);
         let firsts: Vec<_> = asked.into_iter().filter(|(_, begin, _)| *begin == 0).collect();
@@ -320,5 +347,31 @@ mod tests {
         let (mut lab, _, order) = mixed(Config { buffer_len_max, ..Config::default() });
         let stored = std::iter::from_fn(|| storing(&mut lab)).flat_map(|pieces| numbers(&pieces));
         assert_eq!(stored.collect::<Vec<_>>(), order);
+    }
+
+    #[test]
+    fn who_has_the_last_piece_alone_brings_it_or_hands_it_over() {
+        for (has, is_last) in [("..", true), ("...", false)] {
+            let (mut lab, [_, good], _) = mixed_of(Config::default(), has);
+            let pieces = storing(&mut lab).unwrap();
+            answer(&mut lab, pieces, Err(StoreError::Mismatch(vec![[6; 20], [1; 20]])));
+            let asked = lab.requests(good);
+            let other = lab.giver(3, "xx");
+            assert!(lab.requests(other).is_empty());
+            lab.pass(Duration::from_secs(10));
+            assert_eq!(lab.requests(other), if is_last { asked } else { Vec::new() });
+        }
+    }
+
+    #[test]
+    fn who_brings_the_last_piece_at_a_fair_pace_keeps_it() {
+        let (mut lab, [_, good], _) = mixed(Config::default());
+        let pieces = storing(&mut lab).unwrap();
+        answer(&mut lab, pieces, Err(StoreError::Mismatch(vec![[6; 20], [1; 20]])));
+        let asked = lab.requests(good);
+        let other = lab.giver(3, "xx");
+        lab.give(good, asked[0]);
+        lab.pass(Duration::from_secs(10));
+        assert_eq!(lab.requests(other), []);
     }
 }
