@@ -140,8 +140,17 @@ impl Picker {
             self.give_back(peer, block);
             return false;
         }
+        self.lapse(peer, block)
+    }
+
+    /// As [`Picker::release`], but a block of a restricted piece is still waited for.
+    ///
+    /// Returns whether the block is in flight at `peer`.
+    pub fn lapse(&mut self, peer: PeerKey, block: BlockRef) -> bool {
         let Some((slot, _)) = self.find_asked(peer, block) else { return false };
-        self.change(slot, block, |open, number| open.lapse(number, peer));
+        if !self.exclusives.has(block.piece()) {
+            self.change(slot, block, |open, number| open.lapse(number, peer));
+        }
         true
     }
 

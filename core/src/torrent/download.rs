@@ -144,9 +144,13 @@ impl Download {
         }
         cx.budget.note_asked(key);
         cx.limits.down.share((self.torrent, key));
-        let now = cx.now;
+        let (now, is_snubbed) = (cx.now, open.requests.snubbed);
         for block in &blocks {
             open.requests.add(now, *block);
+            if is_snubbed {
+                // Three such peers would keep a block to themselves, each for a minute.
+                self.picker.lapse(key, *block);
+            }
         }
         peer.send_with(cx, |queue| blocks.iter().for_each(|block| queue.push(request(*block))));
         peer.set_snub_timer(cx);

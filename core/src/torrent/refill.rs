@@ -103,4 +103,16 @@ mod tests {
         lab.pass(Duration::from_secs(90));
         assert!(lab.requests(good).len() >= 2, "{:?}", lab.requests(silent));
     }
+
+    #[test]
+    fn what_silent_peers_are_asked_for_anew_others_are_asked_for_too() {
+        let mut lab = Lab::new(Config::default(), ".");
+        let silent = [1, 2, 3, 4, 5, 6].map(|number| lab.giver(number, "x"));
+        lab.pass(Duration::from_secs(50));
+        silent.iter().for_each(|peer| _ = lab.requests(*peer));
+        lab.pass(Duration::from_secs(50));
+        assert!(silent.iter().all(|peer| lab.requests(*peer).len() == 1), "each has been given up on");
+        let good = lab.giver(7, "x");
+        assert_eq!(lab.requests(good).len(), 2);
+    }
 }
