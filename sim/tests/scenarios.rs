@@ -224,10 +224,10 @@ fn peers_come_as_their_group_says() {
 fn a_flash_crowd_is_over_soon() {
     let (ended, report) = play(&small("flash-crowd.toml", 6, 10), 1);
     assert_eq!((ended, report.complete), (Ended::Complete, report.goal));
-    assert!(report.bound_ratio.is_some_and(|ratio| (1.0..2.5).contains(&ratio)), "{report}");
-    assert!(report.seed_copies < Some(10.0), "34 copies without help among leeches: {report}");
-    assert!(report.upload_use_middle > Some(0.4), "{report}");
-    assert!(report.entropy > Some(0.6), "{report}");
+    assert!(report.bound_ratio.is_some_and(|ratio| (1.0..1.9).contains(&ratio)), "{report}");
+    assert!(report.seed_copies < Some(7.0), "34 copies without help among leeches: {report}");
+    assert!(report.upload_use_middle > Some(0.6), "{report}");
+    assert!(report.entropy > Some(0.75), "{report}");
     assert!(report.wasted * 50 < report.downloaded, "{report}");
 }
 
@@ -238,8 +238,8 @@ fn where_not_all_know_all_a_flash_crowd_comes_near_to_the_bound() {
     let (ended, report) = play(&scenario, 1);
     assert_eq!((ended, report.complete), (Ended::Complete, 40));
     // It was 1.7 when the seed was asked for what many could give, and lines lay idle between rounds.
-    assert!(report.bound_ratio.is_some_and(|ratio| (1.0..1.6).contains(&ratio)), "{report}");
-    assert!(report.upload_use_middle > Some(0.7) && report.entropy > Some(0.7), "{report}");
+    assert!(report.bound_ratio.is_some_and(|ratio| (1.0..1.35).contains(&ratio)), "{report}");
+    assert!(report.upload_use_middle > Some(0.85) && report.entropy > Some(0.85), "{report}");
 }
 
 #[test]
