@@ -146,6 +146,14 @@ impl Lab {
         self.open(has);
     }
 
+    /// The same without its folder opened, and with web seeds.
+    pub(crate) fn add_served(&mut self, name: &str, has: &str, web_seeds: Vec<String>) {
+        self.metainfo = metainfo(name, has, file(has), false);
+        let add = AddTorrent { web_seeds, ..to_add(&self.metainfo) };
+        self.torrent = self.machine.add_torrent(self.now, add).unwrap();
+        self.drain();
+    }
+
     /// The folder has been opened, and those pieces with an `x` are there.
     pub(crate) fn open(&mut self, has: &str) {
         let (torrent, have) = (self.torrent, self.pieces(has));
@@ -379,16 +387,10 @@ fn metainfo(name: &str, has: &str, content: Content, private: bool) -> Metainfo 
 }
 
 fn add(machine: &mut Machine, now: Instant, metainfo: &Metainfo) -> TorrentKey {
-    let add = AddTorrent {
-        metainfo: metainfo.clone(),
-        root: PathBuf::new(),
-        purpose: Purpose::Download,
-        check: Check::Auto,
-        choice: Choice::default(),
-        tiers: metainfo.tiers().to_vec(),
-        web_seeds: Vec::new(),
-        peers: Vec::new(),
-        hosts: Vec::new(),
-    };
-    machine.add_torrent(now, add).unwrap()
+    machine.add_torrent(now, to_add(metainfo)).unwrap()
+}
+
+fn to_add(metainfo: &Metainfo) -> AddTorrent {
+    let tiers = metainfo.tiers().to_vec();
+    AddTorrent { tiers, ..AddTorrent::new(metainfo.clone(), PathBuf::new(), Purpose::Download) }
 }

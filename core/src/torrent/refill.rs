@@ -44,6 +44,8 @@ impl Torrent {
     pub(crate) fn make_room(&mut self, cx: &mut Cx) {
         if let Phase::Leeching(download) = &mut self.phase
             && self.peers.is_empty()
+            // Web seeds are asked too, and what they are asked for keeps its place.
+            && download.picker.asked_count() == 0
         {
             download.abandon_all(cx);
         }
@@ -79,9 +81,10 @@ impl Torrent {
 mod tests {
     use std::time::Duration;
 
+    use crate::bitfield::Bitfield;
     use crate::config::Config;
-    use crate::job::{Job, JobDone, StoreError, StoreTime};
-    use crate::machine::lab::Lab;
+    use crate::job::{Job, JobDone, Opened, StoreError, StoreTime};
+    use crate::machine::lab::{Lab, PIECE_LEN};
 
     #[test]
     fn who_gives_nothing_has_a_piece_that_failed_to_itself_once() {
@@ -114,5 +117,18 @@ mod tests {
         assert!(silent.iter().all(|peer| lab.requests(*peer).len() == 1), "each has been given up on");
         let good = lab.giver(7, "x");
         assert_eq!(lab.requests(good).len(), 2);
+    }
+    #[test]
+    fn what_a_web_seed_is_asked_for_is_not_given_up_for_room() {
+        let room = 2 * PIECE_LEN;
+        let mut lab = Lab::new(Config { buffer_len_max: room as usize, ..Config::default() }, "x");
+        lab.add_served("served", "....", vec!["http://web/".to_owned()]);
+        let (torrent, have) = (lab.torrent, lab.pieces("...."));
+        let opened = Opened { unsure: Bitfield::empty(have.piece_count()), have, ours: true };
+        lab.done(JobDone::Opened { torrent, result: Ok(opened) });
+        let lens =
+            |job: &Job| if let Job::Fetch { block_lens, .. } = job { block_lens.clone() } else { Vec::new() };
+        let asked: u32 = lab.jobs.iter().flat_map(lens).sum();
+        assert_eq!(asked, room, "all that there is room for, and no more");
     }
 }
