@@ -599,6 +599,29 @@ fn bytes_of_another_length_or_place_are_unwanted() {
     assert_eq!(table.picker.take_piece(table.piece(0)), None);
 }
 
+/// So few that each is looked at.
+#[test]
+fn of_few_pieces_the_rarest_is_found_behind_rarer_ones_that_the_peer_lacks() {
+    let geometry = Geometry::new(132, 1).unwrap();
+    let mut have = Bitfield::empty(132);
+    geometry.pieces().take(4).for_each(|piece| _ = have.insert(piece));
+    let without = |lacking: &[u32]| {
+        let mut pieces = Bitfield::full(132);
+        lacking.iter().for_each(|index| _ = pieces.remove(geometry.piece(*index).unwrap()));
+        pieces
+    };
+    for seed in 0..20 {
+        let mut rng = Rng::new(seed);
+        let mut picker = Picker::new(geometry, &have, &mut rng);
+        for lacking in [&[4][..], &[4], &[4, 130], &[130]] {
+            picker.add_peer(&without(lacking));
+        }
+        let mut out = Vec::new();
+        picker.pick(&mut rng, peer('p'), &without(&[4]), 1, 1, &mut out);
+        assert_eq!(out[0].piece().get(), 130);
+    }
+}
+
 /// Many pieces, of which the peer has none of the rarest, nor of the first: see `sparse`.
 #[test]
 fn a_peer_with_one_common_piece_among_many_is_served() {
