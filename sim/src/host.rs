@@ -221,7 +221,8 @@ impl Host {
             tally.heard(peer, bytes);
         }
         if let Some(witness) = &mut self.witness {
-            witness.heard(now, peer, bytes);
+            let has_unsent = self.session.unsent(peer).next().is_some();
+            witness.heard(now, peer, bytes, has_unsent);
         }
         while !bytes.is_empty() {
             let len = self.watch.as_mut().map_or(bytes.len(), |watch| watch.heard(peer, bytes));

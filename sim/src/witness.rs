@@ -13,6 +13,10 @@ use crate::speak::{self, Ear, Heard};
 /// The number that a session gives `lt_donthave` (BEP 54).
 const DONT_HAVE: u8 = 2;
 
+/// Who owes blocks for so long without bringing one may be snubbed: it is not waited for, and what it was
+/// asked for may have been given up.
+const LATE_TIME: Duration = Duration::from_secs(20);
+
 /// What a host of one torrent says and hears.
 #[derive(Debug)]
 pub struct Witness {
@@ -48,10 +52,15 @@ struct Talk {
     heard: Ear,
     chokes: bool,
     fast: bool,
-    /// Whether it has taken back that it has a piece: from then on it is not known what is waited for.
-    loses: bool,
+    /// Whether what it was asked for was given up before all of that had left, as it choked, rejected it
+    /// or took back that it has a piece: from then on it is not known what is waited for.
+    is_unclear: bool,
     has: Bitfield,
     outstanding: BTreeSet<[u32; 3]>,
+    /// Since when it owes blocks and has brought none.
+    owes_since: Instant,
+    /// Whether that was for too long, until it brings one.
+    is_late: bool,
 }
 
 impl Witness {
@@ -96,7 +105,10 @@ impl Witness {
                 speak::REQUEST => {
                     (self.active_at, self.request_count) = (now, self.request_count + 1);
                     let talk = self.talk(peer);
-                    if !talk.loses {
+                    if talk.outstanding.is_empty() {
+                        talk.owes_since = now;
+                    }
+                    if !talk.is_unclear {
                         talk.outstanding.insert(numbers);
                     }
                     let count = talk.outstanding.len();
@@ -108,11 +120,11 @@ impl Witness {
         }
     }
 
-    /// The host is about to get these bytes.
-    pub fn heard(&mut self, now: Instant, peer: PeerKey, bytes: &[u8]) {
+    /// The host is about to get these bytes, while some that it has for the peer have not left or not.
+    pub fn heard(&mut self, now: Instant, peer: PeerKey, bytes: &[u8], has_unsent: bool) {
         let mut all = Vec::new();
         self.talk(peer).heard.hear(bytes, |one| all.push(one));
-        let geometry = self.geometry;
+        let (geometry, mut has_choked) = (self.geometry, false);
         let talk = self.talk(peer);
         if talk.heard.current() == Some(speak::PIECE) && !talk.outstanding.is_empty() {
             // A block that was asked for comes, however slowly.
@@ -127,6 +139,9 @@ impl Witness {
                         talk.chokes = true;
                         if !talk.fast {
                             talk.outstanding.clear();
+                            // After the second one within these bytes too: it is asked in between.
+                            talk.is_unclear |= has_unsent || has_choked;
+                            has_choked = true;
                         }
                     }
                     speak::UNCHOKE => talk.chokes = false,
@@ -142,9 +157,12 @@ impl Witness {
                         _ = geometry.piece(lost).map(|piece| talk.has.remove(piece));
                         // What was asked of it will not come; some of that may not even have left.
                         talk.outstanding.clear();
-                        talk.loses = true;
+                        talk.is_unclear = true;
                     }
-                    speak::REJECT => _ = talk.outstanding.remove(&numbers),
+                    speak::REJECT => {
+                        // Else it had not even left, and would be counted when it does.
+                        talk.is_unclear |= !talk.outstanding.remove(&numbers);
+                    }
                     _ => {}
                 },
                 Heard::Message { id: None, .. } => {}
@@ -183,20 +201,35 @@ impl Witness {
             return;
         }
         self.held.retain(|piece, _| !has(&geometry, there, *piece));
-        let asked: BTreeSet<_> = self.talks.values().flat_map(|talk| talk.outstanding.iter()).collect();
+        for talk in self.talks.values_mut().filter(|talk| !talk.outstanding.is_empty()) {
+            talk.is_late |= now.since(talk.owes_since) >= LATE_TIME;
+        }
+        let talks = self.talks.values().filter(|talk| !talk.is_late);
+        let asked: BTreeSet<_> = talks.flat_map(|talk| talk.outstanding.iter()).collect();
+        let asked_pieces: BTreeSet<u32> = asked.iter().map(|[piece, ..]| *piece).collect();
         let asked = asked.iter().filter(|[piece, begin, _]| !self.is_held(*piece, *begin));
         let asked: u64 = asked.map(|[_, _, len]| u64::from(*len)).sum();
         let block_len = |piece: u32, begin: u32| {
             let whole = geometry.piece(piece).map_or(0, |piece| geometry.len_of(piece));
             u64::from(whole.saturating_sub(begin).min(16 * 1024))
         };
-        let held = self.held.iter().flat_map(|(piece, begins)| begins.iter().map(|begin| (*piece, *begin)));
+        let is_whole = |piece: u32, begins: &BTreeSet<u32>| {
+            geometry.piece(piece).is_some_and(|it| begins.len() == geometry.block_count(it) as usize)
+        };
+        // A piece in part for which nothing is asked may have been given up for another.
+        let held = self
+            .held
+            .iter()
+            .filter(|(piece, begins)| is_whole(**piece, begins) || asked_pieces.contains(*piece));
+        let held = held.flat_map(|(piece, begins)| begins.iter().map(|begin| (*piece, *begin)));
         let held: u64 = held.map(|(piece, begin)| block_len(piece, begin)).sum();
         self.open_len_max = self.open_len_max.max(asked + held);
     }
 
     fn on_piece(&mut self, now: Instant, peer: PeerKey, [index, begin, _]: [u32; 3], len: u32) {
-        if self.talk(peer).outstanding.remove(&[index, begin, len.saturating_sub(9)]) {
+        let talk = self.talk(peer);
+        if talk.outstanding.remove(&[index, begin, len.saturating_sub(9)]) {
+            (talk.owes_since, talk.is_late) = (now, false);
             self.active_at = now;
             self.held.entry(index).or_default().insert(begin);
         }
@@ -212,9 +245,11 @@ impl Witness {
             heard: Ear::default(),
             chokes: true,
             fast: false,
-            loses: false,
+            is_unclear: false,
             has: Bitfield::empty(self.geometry.piece_count()),
             outstanding: BTreeSet::new(),
+            owes_since: Instant::START,
+            is_late: false,
         };
         self.talks.entry(peer).or_insert_with(fresh)
     }
