@@ -174,7 +174,11 @@ def run(args):
     stops = []
     signal.signal(signal.SIGTERM, lambda *_: stops.append(True))
     while not stops:
-        session.wait_for_alert(20)
+        # Not by wait_for_alert: what it returns lies in a queue that grows meanwhile, and may be gone when
+        # it is made an object of Python's.
+        time.sleep(0.02)
+        # Before the log goes on: so it is whole up to there once it is said.
+        is_finished = is_ready and all(handle.status().is_finished for handle in handles)
         for alert in session.pop_alerts():
             print(f"{time.monotonic():.3f} {alert}", file=sys.stderr, flush=True)
         note_sources(handles, sources, met)
@@ -184,7 +188,7 @@ def run(args):
                 sys.exit("the data to seed is not complete")
             say(event="ready")
             call(handles, args.peer)
-        if is_ready and not is_done and all(handle.status().is_finished for handle in handles):
+        if is_finished and not is_done:
             is_done = True
             taken = {}
             for ((address, _), _), total in sources.items():
