@@ -19,6 +19,7 @@ With `--log` every message that it gets and sends is a line on standard error.
 import argparse
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -168,6 +169,8 @@ def note_sources(handles, sources, met):
 
 def run(args):
     session = session_of(args)
+    told, tells = os.pipe()
+    session.set_alert_fd(tells)
     handles = [add(session, torrent, args) for torrent in args.torrents]
     is_ready, is_done = False, False
     sources, met = {}, {}
@@ -176,7 +179,8 @@ def run(args):
     while not stops:
         # Not by wait_for_alert: what it returns lies in a queue that grows meanwhile, and may be gone when
         # it is made an object of Python's.
-        time.sleep(0.02)
+        if select.select([told], [], [], 0.02)[0]:
+            os.read(told, 4096)
         # Before the log goes on: so it is whole up to there once it is said.
         is_finished = is_ready and all(handle.status().is_finished for handle in handles)
         for alert in session.pop_alerts():
