@@ -120,7 +120,7 @@ impl Witness {
         }
     }
 
-    /// The host is about to get these bytes, while some that it has for the peer have not left or not.
+    /// The host is about to get these bytes; `has_unsent` if some of its own for the peer have not left.
     pub fn heard(&mut self, now: Instant, peer: PeerKey, bytes: &[u8], has_unsent: bool) {
         let mut all = Vec::new();
         self.talk(peer).heard.hear(bytes, |one| all.push(one));

@@ -141,8 +141,7 @@ impl Lab {
 
     /// One more such torrent; what follows is about this one.
     pub(crate) fn add(&mut self, name: &str, has: &str) {
-        self.metainfo = metainfo(name, has, file(has), false);
-        self.torrent = add(&mut self.machine, self.now, &self.metainfo);
+        self.add_served(name, has, Vec::new());
         self.open(has);
     }
 

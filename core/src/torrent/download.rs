@@ -413,6 +413,7 @@ mod tests {
         let second = lab.giver(2, "xxx");
         assert_eq!(lab.requests(second).len(), 4);
     }
+
     #[test]
     fn who_waits_for_room_keeps_what_it_holds_when_its_last_peer_leaves() {
         let buffer_len_max = 2 * usize::try_from(crate::machine::lab::PIECE_LEN).unwrap();
